@@ -1,4 +1,4 @@
-"""What the tests of single rooms share: an environment on queues in memory."""
+"""Fixtures for unit tests: an environment with queues in memory."""
 
 import pytest
 
@@ -10,19 +10,19 @@ from sqsw.sqs_env import SQSEnv
 
 @pytest.fixture
 def memory_env() -> SQSEnv:
-    """An environment on queues in memory; what fails can be received again at once."""
+    """Return an environment with queues in memory. Failed jobs can be received again at once."""
     return SQSEnv(MemorySession(), backoff_policy=IMMEDIATE_RETURN)
 
 
 @pytest.fixture
 def jobs(memory_env: SQSEnv) -> JobQueue:
-    """A queue of jobs that exists."""
+    """Return a job queue that exists."""
     memory_env.sqs_client.create_queue(QueueName="jobs")
     return memory_env.queue("jobs")
 
 
 @pytest.fixture
 def fifo_jobs(memory_env: SQSEnv) -> JobQueue:
-    """A FIFO queue of jobs that exists, and deduplicates by ids."""
+    """Return a FIFO job queue that exists and needs deduplication IDs."""
     memory_env.sqs_client.create_queue(QueueName="jobs.fifo", Attributes={"FifoQueue": "true"})
     return memory_env.queue("jobs.fifo")

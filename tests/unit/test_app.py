@@ -1,4 +1,4 @@
-"""From an app path to an environment, and what stops the way."""
+"""Loading an environment from an app path, and the errors on the way."""
 
 import logging
 import sys
@@ -55,7 +55,7 @@ def build(year): ...
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The package ``myapp`` in the current directory."""
+    """Create the package ``myapp`` in the current directory."""
     package = tmp_path / "myapp"
     package.mkdir()
     files = {"__init__": "", "models": "", "tasks": TASKS, "one": ONE, "registry": REGISTRY}
@@ -71,20 +71,20 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def refusal(app_path: str) -> tuple[str, str | None, str | None]:
-    """The three parts of the error that an app path leads to."""
+    """Return the three parts of the error for an app path."""
     with pytest.raises(AppLoadError) as caught:
         load_app(app_path)
     return caught.value.message, caught.value.why, caught.value.next
 
 
-def test_an_attribute_or_what_it_returns_is_the_environment() -> None:
+def test_the_environment_is_an_attribute_or_returned_by_a_function() -> None:
     env = load_app("myapp.tasks:env")
     assert isinstance(env, SQSEnv)
     assert load_app("myapp.tasks:make") is env
     assert sys.path[0] == str(Path.cwd())
 
 
-def test_a_module_alone_holds_exactly_one() -> None:
+def test_a_module_path_needs_exactly_one_environment() -> None:
     assert load_app("myapp.one") is load_app("myapp.tasks:env")
     assert refusal("myapp.tasks") == (
         "'myapp.tasks' has several SQSEnv objects",
@@ -93,14 +93,14 @@ def test_a_module_alone_holds_exactly_one() -> None:
     )
 
 
-def test_a_module_of_declared_tasks_gets_a_new_environment() -> None:
+def test_a_module_with_a_task_registry_gets_a_new_environment() -> None:
     for app_path in ("myapp.registry", "myapp.registry:tasks"):
         (found,) = load_app(app_path).registrations()
         assert (found.queue_name, found.job_name, found.source) == ("reports", "build", "app")
     assert load_app("myapp.models").registrations() == []
 
 
-def test_a_missing_module() -> None:
+def test_a_missing_module_is_reported_with_similar_names() -> None:
     assert refusal("myapp.task:env") == (
         "cannot import 'myapp.task'",
         "no module named 'myapp.task'; searched the current directory and sys.path; "
@@ -124,7 +124,7 @@ def test_a_package_without_init_is_suggested_too(home: Path) -> None:
     assert next_step == "did you mean 'shop.tasks:env'?"
 
 
-def test_a_missing_attribute() -> None:
+def test_a_missing_attribute_is_reported_with_similar_names() -> None:
     assert refusal("myapp.tasks:app") == (
         "'myapp.tasks' has no SQSEnv named 'app'",
         "SQSEnv objects there: env, legacy_env",
@@ -159,7 +159,7 @@ def test_a_dot_instead_of_the_colon_is_reported() -> None:
         ("make_by_name", "it needs arguments (missing a required argument: 'name')"),
     ],
 )
-def test_an_attribute_of_another_type(attribute: str, why: str) -> None:
+def test_an_attribute_of_another_type_is_refused(attribute: str, why: str) -> None:
     message, told, _ = refusal(f"myapp.tasks:{attribute}")
     assert message == f"'myapp.tasks:{attribute}' is not an SQSEnv"
     assert told is not None
@@ -167,7 +167,7 @@ def test_an_attribute_of_another_type(attribute: str, why: str) -> None:
 
 
 @pytest.mark.parametrize("app_path", ["", ":env", "myapp.tasks:"])
-def test_half_a_path_is_refused(app_path: str) -> None:
+def test_an_incomplete_path_is_refused(app_path: str) -> None:
     assert refusal(app_path)[0] == f"{app_path!r} is not an app path"
 
 
@@ -212,12 +212,12 @@ def test_several_apps_share_one_environment() -> None:
         open_env(["myapp.one", "myapp.tasks:legacy_env"], plugins=False)
 
 
-def test_without_apps_there_is_a_new_environment() -> None:
+def test_without_an_app_a_new_environment_is_created() -> None:
     assert open_env(plugins=False, queue_prefix="prod_").get_sqs_queue_name("a") == "prod_a"
 
 
 def write_plugin(home: Path, name: str, module: str) -> None:
-    """An installed distribution with one entry point."""
+    """Create an installed distribution with one entry point."""
     info = home.parent / f"{name}-2.1.dist-info"
     info.mkdir()
     title = name.replace("_", "-")
@@ -255,7 +255,7 @@ def test_a_plugin_that_fails_does_not_stop_the_others(
         load_plugins(SQSEnv(), strict=True)
 
 
-def test_a_plugin_that_fails_midway_leaves_none_of_its_jobs(
+def test_a_plugin_that_fails_halfway_registers_no_jobs(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(str(home.parent))
@@ -282,7 +282,7 @@ def test_an_error_in_an_environment_factory_is_reported(home: Path) -> None:
     assert "KeyError: 'NO_SUCH', raised in" in why
 
 
-def test_two_names_of_one_queue_are_refused() -> None:
+def test_two_names_for_the_same_queue_are_refused() -> None:
     env = SQSEnv(MemorySession())
     url = env.sqs_client.create_queue(QueueName="emails")["QueueUrl"]
     env.processor("emails", "send_email")(lambda: None)
@@ -291,7 +291,7 @@ def test_two_names_of_one_queue_are_refused() -> None:
         run_queues(env, shares, settings=WorkerSettings())
 
 
-def test_a_job_registered_twice_names_both_places(
+def test_a_job_registered_twice_is_reported_with_both_places(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(str(home.parent))
@@ -317,7 +317,7 @@ def test_a_job_is_checked_against_its_function() -> None:
     assert refused.value.why == (
         "missing 'subject'; unexpected 'subjct'; signature (to, subject, body='')"
     )
-    assert refused.value.code == "ArgumentError"  # as a bulk counts it: 1 argument error
+    assert refused.value.code == "ArgumentError"  # for the summary of a bulk send: 1 argument error
     with pytest.raises(TaskNotFound) as unknown:
         check_job(env, "emails", "send_mail", {})
     assert unknown.value.next == "did you mean 'send_email'?"
@@ -325,7 +325,7 @@ def test_a_job_is_checked_against_its_function() -> None:
         check_job(env, "nowhere", "send_mail", {})
 
 
-def test_the_queues_to_work_are_those_with_jobs() -> None:
+def test_the_queues_to_process_are_those_with_jobs() -> None:
     env = open_env(["myapp.tasks:env", "myapp.one"], plugins=False)
     assert [share.queue_name for share in queues_to_work(env)] == ["emails", "news"]
     wanted = [QueueShare("news", slots=2)]
@@ -345,7 +345,7 @@ def test_the_queues_to_work_are_those_with_jobs() -> None:
 SETTINGS = WorkerSettings(concurrency=1, wait_seconds=1)
 
 
-def test_an_app_runs_until_its_policy_ends_it() -> None:
+def test_an_app_runs_until_its_policy_stops_it() -> None:
     session = MemorySession()
     client = session.client("sqs")
     client.create_queue(QueueName="news")
@@ -362,7 +362,7 @@ def test_an_app_runs_until_its_policy_ends_it() -> None:
     assert (report.done, report.stopped_by) == (1, "max_jobs")
     with pytest.raises(
         SettingsError, match="cannot have group_slots"
-    ):  # all of a share gets through
+    ):  # every field of a share is used
         client.create_queue(QueueName="news.fifo", Attributes={"FifoQueue": "true"})
         run_queues(
             open_env(session_maker=lambda: session, plugins=False),
@@ -373,7 +373,7 @@ def test_an_app_runs_until_its_policy_ends_it() -> None:
     assert any(isinstance(event, JobDone) for event in events)
 
 
-def test_a_queue_by_its_url_is_worked_under_its_name() -> None:
+def test_a_queue_given_by_url_is_processed_under_its_name() -> None:
     session = MemorySession()
     url = session.client("sqs").create_queue(QueueName="team_news")["QueueUrl"]
     session.client("sqs").create_queue(QueueName="prod_news")
@@ -390,7 +390,7 @@ def test_a_queue_by_its_url_is_worked_under_its_name() -> None:
     assert report.done == 1
 
 
-def test_a_dead_letter_queue_is_worked_by_the_functions_of_its_source() -> None:
+def test_a_dead_letter_queue_can_be_processed_with_the_jobs_of_its_source() -> None:
     session = MemorySession()
     session.client("sqs").create_queue(QueueName="news_dead")
     env = open_env(["myapp.one"], session_maker=lambda: session)
@@ -414,14 +414,14 @@ def test_a_dead_letter_queue_is_worked_by_the_functions_of_its_source() -> None:
         ("../elsewhere/tasks.py", None),
     ],
 )
-def test_the_path_of_a_file_is_refused_with_its_module(app_path: str, meant: str | None) -> None:
+def test_a_file_path_is_refused_with_the_module_to_use(app_path: str, meant: str | None) -> None:
     message, why, next_step = refusal(app_path)
     assert message == f"{app_path!r} is not an app path"
     assert why is not None and "it is a file" in why
     assert next_step == meant
 
 
-def test_a_dead_letter_queue_is_worked_with_the_jobs_of_its_source() -> None:
+def test_the_error_for_a_dead_letter_queue_suggests_the_jobs_of_its_source() -> None:
     env = SQSEnv()
     env.processor("emails", "send")(print)
     env.processor("orders.fifo", "ship")(print)

@@ -1,4 +1,4 @@
-"""What a decorated function becomes."""
+"""What a decorated function becomes: a task that can be sent."""
 
 import asyncio
 import json
@@ -29,7 +29,7 @@ def bodies(queue: JobQueue) -> list[Any]:
     return [json.loads(message.body) for message in queue.get_raw_messages()]
 
 
-def test_a_task_looks_like_its_function(jobs: JobQueue, task: AsyncTask[...]) -> None:
+def test_a_task_keeps_the_metadata_of_its_function(jobs: JobQueue, task: AsyncTask[...]) -> None:
     assert task.__doc__ == "Sends an email."
     assert task.__name__ == "send_email"
     assert task.__wrapped__ is send_email
@@ -38,7 +38,7 @@ def test_a_task_looks_like_its_function(jobs: JobQueue, task: AsyncTask[...]) ->
     assert repr(task.bake("ann")) == "<BakedAsyncTask send_email>"
 
 
-def test_arguments_are_bound_when_they_are_sent(jobs: JobQueue, task: AsyncTask[...]) -> None:
+def test_arguments_are_bound_when_a_task_is_sent(jobs: JobQueue, task: AsyncTask[...]) -> None:
     task.delay("ann", subject="Hi")
     assert bodies(jobs) == [{"to": "ann", "subject": "Hi"}]
     for args, kwargs in (((), {}), (("ann", "Hi", "x"), {}), (("ann",), {"body": "x"})):
@@ -49,13 +49,13 @@ def test_arguments_are_bound_when_they_are_sent(jobs: JobQueue, task: AsyncTask[
     assert bodies(jobs) == []
 
 
-def test_a_task_that_is_called_runs_nothing(task: AsyncTask[...]) -> None:
+def test_calling_a_task_directly_raises_and_runs_nothing(task: AsyncTask[...]) -> None:
     with pytest.raises(RuntimeError, match=r"jobs\.send_email.*\.delay\(.*\.run\("):
         task("ann")
     assert task.run("ann") == "Hello ann"
 
 
-def test_underscored_keywords_are_about_the_message(fifo_jobs: JobQueue) -> None:
+def test_keywords_with_an_underscore_are_options_of_the_message(fifo_jobs: JobQueue) -> None:
     task = fifo_jobs.connect_processor("send_email", send_email)
     task.delay("ann", _group_id="g", _deduplication_id="d", _content_type="pickle")
     (message,) = fifo_jobs.get_raw_messages()
@@ -65,7 +65,9 @@ def test_underscored_keywords_are_about_the_message(fifo_jobs: JobQueue) -> None
         task.delay("ann", _deduplication_id="d2", _delay_seconds=5)
 
 
-def test_a_missing_deduplication_id_is_asked_for(fifo_jobs: JobQueue) -> None:
+def test_a_missing_deduplication_id_is_reported_with_the_ways_to_set_it(
+    fifo_jobs: JobQueue,
+) -> None:
     task = fifo_jobs.connect_processor("send_email", send_email)
     with pytest.raises(MessageRefused, match="needs a deduplication id") as caught:
         task.delay("ann", _group_id="g")
@@ -75,16 +77,16 @@ def test_a_missing_deduplication_id_is_asked_for(fifo_jobs: JobQueue) -> None:
     )
 
 
-def test_other_underscored_keywords_belong_to_the_function(jobs: JobQueue) -> None:
+def test_other_keywords_with_an_underscore_are_arguments(jobs: JobQueue) -> None:
     def odd(_private: int) -> None: ...
 
     jobs.connect_processor("odd", odd).delay(_private=1)
     assert bodies(jobs) == [{"_private": 1}]
     with pytest.raises(TypeError, match="_priority"):
-        jobs.connect_processor("odd", odd).delay(_private=1, _priority=2)  # type: ignore[call-overload]  # that is the test
+        jobs.connect_processor("odd", odd).delay(_private=1, _priority=2)  # type: ignore[call-overload]  # the test
 
 
-def test_a_function_may_spell_out_the_keywords_of_the_message(jobs: JobQueue) -> None:
+def test_a_function_can_declare_the_options_of_the_message(jobs: JobQueue) -> None:
     seen: list[Any] = []
 
     @jobs.processor("typed")
@@ -96,7 +98,7 @@ def test_a_function_may_spell_out_the_keywords_of_the_message(jobs: JobQueue) ->
     assert seen == [("ann", {})]
 
 
-def test_arguments_named_like_those_of_the_machinery_arrive(jobs: JobQueue) -> None:
+def test_arguments_can_have_the_names_of_internal_parameters(jobs: JobQueue) -> None:
     seen: list[Any] = []
 
     @jobs.processor("odd")
@@ -108,7 +110,7 @@ def test_arguments_named_like_those_of_the_machinery_arrive(jobs: JobQueue) -> N
     assert seen == [(1, 2, 3, 4, 5)]
 
 
-def test_the_context_is_not_an_argument_of_the_sender(jobs: JobQueue) -> None:
+def test_the_sender_cannot_pass_the_context(jobs: JobQueue) -> None:
     @jobs.processor("hello", pass_context=True)
     def hello(context: Any, name: str) -> None: ...
 
@@ -118,7 +120,7 @@ def test_the_context_is_not_an_argument_of_the_sender(jobs: JobQueue) -> None:
         hello.delay("ann", context={})
 
 
-def test_a_baked_task_keeps_its_arguments_and_what_is_about_the_message(
+def test_a_baked_task_keeps_its_arguments_and_message_options(
     jobs: JobQueue, task: AsyncTask[...]
 ) -> None:
     baked = task.bake("ann", _content_type="pickle")
@@ -128,7 +130,7 @@ def test_a_baked_task_keeps_its_arguments_and_what_is_about_the_message(
     assert {m.string_attribute("ContentType") for m in jobs.get_raw_messages()} == {"pickle"}
 
 
-def test_a_task_of_a_batch_function_takes_keywords_only(memory_env: SQSEnv) -> None:
+def test_the_task_of_a_batch_function_takes_only_keywords(memory_env: SQSEnv) -> None:
     memory_env.sqs_client.create_queue(QueueName="many")
     queue = memory_env.queue("many", batching_policy=BatchMessages(10))
 
@@ -146,7 +148,7 @@ def test_a_task_of_a_batch_function_takes_keywords_only(memory_env: SQSEnv) -> N
     assert task.run(to="ann") == [{"to": "ann"}]
 
 
-def test_a_task_without_a_queue_can_be_run_but_not_sent() -> None:
+def test_a_task_without_a_queue_can_run_but_cannot_be_sent() -> None:
     task: AsyncTask[...] = AsyncTask(None, "send_email", send_email)
     assert task.run("ann") == "Hello ann"
     for use in (lambda: task.delay("ann"), lambda: task.bake("ann").delay(), task.batch):
@@ -158,7 +160,7 @@ def test_a_task_without_a_queue_can_be_run_but_not_sent() -> None:
     assert repr(task) == "<AsyncTask None.send_email>"
 
 
-def test_a_task_baked_before_its_queue_is_known_is_sent_after_it(jobs: JobQueue) -> None:
+def test_a_task_baked_before_it_has_a_queue_can_be_sent_later(jobs: JobQueue) -> None:
     task: AsyncTask[...] = AsyncTask(None, "send_email", send_email)
     baked = task.bake("ann")
     task.bind(jobs)
@@ -180,7 +182,7 @@ def test_a_task_baked_before_its_queue_is_known_is_sent_after_it(jobs: JobQueue)
         (("ann",), {"to": "ann"}, "multiple values for argument 'to'"),
     ],
 )
-def test_a_wrong_call_names_the_job_the_argument_and_what_it_takes(
+def test_a_wrong_call_names_the_job_the_argument_and_the_signature(
     task: AsyncTask[...], args: tuple[Any, ...], kwargs: dict[str, Any], reason: str
 ) -> None:
     with pytest.raises(TypeError) as caught:
@@ -189,11 +191,11 @@ def test_a_wrong_call_names_the_job_the_argument_and_what_it_takes(
     assert str(caught.value) == f"the job 'send_email': {reason}; {takes}"
 
 
-def test_options_are_about_the_message_and_leave_the_task_as_it_is(fifo_jobs: JobQueue) -> None:
+def test_options_apply_to_the_message_and_do_not_change_the_task(fifo_jobs: JobQueue) -> None:
     task: AsyncTask[...] = fifo_jobs.connect_processor("send_email", send_email)
     options = task.options(group="g", deduplication_id="d", job_id="mail-17", content_type="pickle")
     options.delay("ann")
-    options.bake("bea").delay()  # dropped by its deduplication id
+    options.bake("bea").delay()  # dropped as a duplicate
     task.options(deduplication_id="d2").delay("ann", subject="Hi")
     first, second = fifo_jobs.get_raw_messages()
     assert (first.group_id, first.deduplication_id, job_id_of(first)) == ("g", "d", "mail-17")
@@ -206,14 +208,16 @@ def test_options_are_about_the_message_and_leave_the_task_as_it_is(fifo_jobs: Jo
         task.options(delay=5).delay("ann")
 
 
-def test_a_delay_of_zero_is_sent(jobs: JobQueue, task: AsyncTask[...]) -> None:
+def test_a_delay_of_zero_overrides_the_delay_of_the_queue(
+    jobs: JobQueue, task: AsyncTask[...]
+) -> None:
     jobs.client.set_attributes({"DelaySeconds": "900"})
     task.delay("late")
     task.options(delay=0).delay("soon")
     assert bodies(jobs) == [{"to": "soon"}]
 
 
-def test_the_async_ways_send_in_a_thread_with_the_context_of_the_caller(
+def test_async_methods_send_in_a_thread_with_the_context_of_the_caller(
     memory_env: SQSEnv, jobs: JobQueue, task: AsyncTask[...]
 ) -> None:
     threads: set[int] = set()

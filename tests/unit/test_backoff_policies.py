@@ -26,7 +26,7 @@ from sqsw.sqs_env import SQSEnv
 
 
 class Without(random.Random):
-    """No jitter."""
+    """A random source without jitter."""
 
     def gauss(self, mu: float = 0.0, sigma: float = 1.0) -> float:
         return mu
@@ -54,7 +54,7 @@ def test_an_exponential_backoff_grows_by_its_base_within_its_bounds() -> None:
     assert seconds == [1 + 2, 1 + 6, 1 + 18, 1 + 54, 100, 100]
 
 
-def test_the_default_is_that_of_sqs_workers() -> None:
+def test_the_default_is_the_same_as_in_sqs_workers() -> None:
     assert (DEFAULT_BACKOFF.base, DEFAULT_BACKOFF.multiplier) == (2, 1)
     assert DEFAULT_BACKOFF.min_visibility_timeout == 0
     assert DEFAULT_BACKOFF.max_visibility_timeout == 1800
@@ -71,18 +71,18 @@ def test_the_jitter_is_about_ten_percent_and_stays_within_the_bounds() -> None:
     assert all(5 <= bounded.get_visibility_timeout(received(n)) <= 6 for n in range(1, 50))
 
 
-def test_a_thousand_receives_are_no_overflow() -> None:
+def test_many_receives_do_not_overflow() -> None:
     assert DEFAULT_BACKOFF.get_visibility_timeout(received(100_000)) == 1800
 
 
-def test_the_misspelt_keyword_of_sqs_workers_is_the_right_one() -> None:
+def test_the_misspelled_keyword_of_sqs_workers_still_works() -> None:
     old = ExponentialBackoff(max_visbility_timeout=60)
     assert old == ExponentialBackoff(max_visibility_timeout=60) == ExponentialBackoff(2, 0, 60)
     assert old.max_visibility_timeout == 60
 
 
 @pytest.mark.parametrize("seconds", [-1, MAX_VISIBILITY_TIMEOUT_SECONDS + 1, float("nan")])
-def test_times_that_sqs_does_not_take_are_refused_at_once(seconds: float) -> None:
+def test_times_that_sqs_would_refuse_are_refused_at_once(seconds: float) -> None:
     with pytest.raises(SettingsError, match="backoff_value"):
         ConstantBackoff(seconds)
     with pytest.raises(SettingsError, match="max_visibility_timeout"):
@@ -91,7 +91,7 @@ def test_times_that_sqs_does_not_take_are_refused_at_once(seconds: float) -> Non
         ExponentialBackoff(min_visibility_timeout=seconds)
 
 
-def test_whatever_has_the_method_is_a_policy() -> None:
+def test_any_object_with_the_method_is_a_policy() -> None:
     class Mine:
         def get_visibility_timeout(self, message: Message) -> float:
             return 1
@@ -101,7 +101,7 @@ def test_whatever_has_the_method_is_a_policy() -> None:
     assert not isinstance("text", BackoffPolicy)
 
 
-def test_a_policy_has_a_readable_form() -> None:
+def test_a_policy_has_a_readable_repr() -> None:
     assert repr(ConstantBackoff(5)) == "ConstantBackoff(backoff_value=5)"
     assert "_random" not in repr(DEFAULT_BACKOFF)
     assert repr(Delays(1, 60)) == "Delays(delays=(1, 60))"
@@ -116,13 +116,13 @@ def test_a_list_of_delays_repeats_its_last_one() -> None:
 
 
 @pytest.mark.parametrize("seconds", [-1, MAX_VISIBILITY_TIMEOUT_SECONDS + 1, float("nan")])
-def test_a_delay_that_sqs_does_not_take_is_refused(seconds: float) -> None:
+def test_a_delay_that_sqs_would_refuse_is_refused(seconds: float) -> None:
     assert Delays(0, MAX_VISIBILITY_TIMEOUT_SECONDS).delays == (0, 43_200)
     with pytest.raises(SettingsError, match=f"delay 2 is {seconds}, it must be between 0 and 432"):
         Delays(10, seconds)
 
 
-def test_a_list_without_delays_is_refused() -> None:
+def test_an_empty_list_of_delays_is_refused() -> None:
     with pytest.raises(SettingsError, match="no delay"):
         Delays()
 
@@ -133,7 +133,9 @@ def test_a_list_without_delays_is_refused() -> None:
     ids=["Delays", "ExponentialBackoff"],
 )
 @pytest.mark.parametrize("way", ["SQSEnv", "queue", "processor of SQSEnv", "processor", "RetryJob"])
-def test_a_failed_job_stays_hidden_as_its_policy_says(policy: BackoffPolicy, way: str) -> None:
+def test_a_failed_job_stays_hidden_as_long_as_its_policy_says(
+    policy: BackoffPolicy, way: str
+) -> None:
     session = MemorySession()
     env = SQSEnv(session, backoff_policy=policy if way == "SQSEnv" else IMMEDIATE_RETURN)
     env.sqs_client.create_queue(QueueName="jobs")
@@ -153,7 +155,7 @@ def test_a_failed_job_stays_hidden_as_its_policy_says(policy: BackoffPolicy, way
 
 
 class Own:
-    """A policy of a user."""
+    """A custom policy."""
 
     def __init__(self, answer: object) -> None:
         self.answer = answer
@@ -163,7 +165,7 @@ class Own:
         self.asked.append((message.queue_name, message.receive_count))
         if isinstance(self.answer, Exception):
             raise self.answer
-        return self.answer  # type: ignore[return-value]  # some are wrong on purpose
+        return self.answer  # type: ignore[return-value]  # some answers are wrong on purpose
 
 
 def horizon(max_receives: int, **policies: BackoffPolicy) -> RetryHorizon:
@@ -200,13 +202,13 @@ def test_a_horizon_is_the_sum_of_the_backoffs_that_the_worker_sends(
     assert horizon(12, job=policy) == RetryHorizon(12, seconds)
 
 
-def test_the_policy_of_a_user_is_asked_once_for_each_receive_but_the_last() -> None:
+def test_a_custom_policy_is_asked_once_for_each_receive_except_the_last() -> None:
     policy = Own(1)
     horizon(4, job=policy, other=policy)
     assert policy.asked == [("jobs", 1), ("jobs", 2), ("jobs", 3)]
 
 
-def test_a_subclass_with_a_backoff_of_its_own_is_asked_and_keeps_its_jitter() -> None:
+def test_a_subclass_with_its_own_backoff_is_asked_and_keeps_its_jitter() -> None:
     class Doubled(ExponentialBackoff):
         def get_visibility_timeout(self, message: Message) -> float:
             return 2 * super().get_visibility_timeout(message)
@@ -237,7 +239,7 @@ def test_a_queue_knows_the_policies_of_its_jobs(memory_env: SQSEnv) -> None:
     assert memory_env.retry_horizon("other", 3) == RetryHorizon(3, 0, is_assumed=True)
 
 
-def test_the_attempts_of_a_job_shorten_its_horizon(memory_env: SQSEnv) -> None:
+def test_max_attempts_of_a_job_shorten_its_horizon(memory_env: SQSEnv) -> None:
     minute = ConstantBackoff(60)
     queue = memory_env.queue("jobs", JobQueue, backoff_policy=minute)
     queue.connect_processor("sync", print, max_attempts=3)
@@ -253,7 +255,7 @@ def test_the_attempts_of_a_job_shorten_its_horizon(memory_env: SQSEnv) -> None:
     assert env.retry_horizon("any", 12) == assumed
 
 
-def test_few_attempts_of_a_job_cause_no_warning_about_it(memory_env: SQSEnv) -> None:
+def test_a_job_with_few_attempts_causes_no_warning(memory_env: SQSEnv) -> None:
     queue = memory_env.queue("jobs", JobQueue, backoff_policy=ConstantBackoff(60))
     queue.connect_processor("sync", print, max_attempts=1)
 
@@ -268,7 +270,7 @@ def test_few_attempts_of_a_job_cause_no_warning_about_it(memory_env: SQSEnv) -> 
     assert (reason, "for only 2m" in text) == ("few_receives", True)
 
 
-def test_the_attempts_of_a_queue_end_its_retries_without_a_warning(memory_env: SQSEnv) -> None:
+def test_max_attempts_of_a_queue_end_its_retries_without_a_warning(memory_env: SQSEnv) -> None:
     queue = memory_env.queue("jobs", JobQueue, max_attempts=3)
     queue.connect_processor("slow", print, backoff_policy=Delays(10, 60))
     found = memory_env.retry_horizon("jobs", 12)
@@ -291,5 +293,5 @@ def test_the_attempts_of_a_queue_end_its_retries_without_a_warning(memory_env: S
         (RetryHorizon(12, None), "up to 12 receives, then dead"),
     ],
 )
-def test_a_horizon_as_text(found: RetryHorizon, text: str) -> None:
+def test_a_horizon_has_a_short_text(found: RetryHorizon, text: str) -> None:
     assert found.until("dead") == text

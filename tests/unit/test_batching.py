@@ -1,4 +1,4 @@
-"""One job at a time, or as a list."""
+"""Batching policies: one job at a time, or a list."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from sqsw.batching import BatchingConfiguration, BatchMessages, NoBatching
 from sqsw.core.errors import SettingsError
 
 
-def test_the_two_policies_say_whether_and_how_many() -> None:
+def test_batching_policies_have_a_flag_and_a_size() -> None:
     policies: list[BatchingConfiguration] = [
         NoBatching(),
         BatchMessages(25),
@@ -19,6 +19,6 @@ def test_the_two_policies_say_whether_and_how_many() -> None:
     ]
 
 
-def test_a_list_of_nothing_is_refused() -> None:
+def test_a_batch_size_of_zero_is_refused() -> None:
     with pytest.raises(SettingsError, match="batch_size is 0"):
         BatchMessages(0)

@@ -1,4 +1,4 @@
-"""The job context, and the job that runs here."""
+"""The job context, and the current job."""
 
 import asyncio
 import threading
@@ -39,7 +39,7 @@ def test_to_dict_returns_a_copy() -> None:
     assert context.to_dict() == {"a": 1}
 
 
-def test_a_with_block_adds_and_restores_whatever_happens_inside() -> None:
+def test_a_with_block_adds_values_and_always_restores_the_old_ones() -> None:
     context = SQSContext(a=1)
     with context(a=2, b=3) as same:
         assert same is context
@@ -53,7 +53,7 @@ def test_a_with_block_adds_and_restores_whatever_happens_inside() -> None:
     assert context.to_dict() == {"a": 1}
 
 
-def test_every_thread_has_its_own() -> None:
+def test_every_thread_has_its_own_values() -> None:
     context = SQSContext(a=1)
     context["b"] = 2
     seen: list[Any] = []
@@ -69,7 +69,7 @@ def test_every_thread_has_its_own() -> None:
     assert context.to_dict() == {"a": 1, "b": 2}
 
 
-def test_every_asyncio_task_has_its_own_and_begins_with_its_parent_s() -> None:
+def test_every_asyncio_task_inherits_values_and_has_its_own() -> None:
     context = SQSContext()
 
     async def child(number: int, turns: list[int]) -> dict[str, Any]:
@@ -96,11 +96,11 @@ def test_two_contexts_are_independent() -> None:
     assert second.to_dict() == {}
 
 
-def test_a_repr_shows_names_and_no_values() -> None:
+def test_the_repr_shows_names_but_no_values() -> None:
     assert repr(SQSContext(user="ann", secret="42")) == "SQSContext(secret, user)"
 
 
-def test_the_current_job_is_known_inside_and_not_outside() -> None:
+def test_the_current_job_is_known_only_inside_its_scope() -> None:
     job = CurrentJob((Message("id", "handle", "body", queue_name="jobs"),), "hello", {"user": 7})
     assert current_job() is None
     with job_scope(job):
@@ -132,8 +132,8 @@ def test_a_job_can_read_itself_and_its_context(jobs: JobQueue, kind: str) -> Non
     assert current_job() is None
 
 
-def test_the_context_of_a_job_is_not_that_of_the_jobs_it_sends(jobs: JobQueue) -> None:
-    # What was received is for the function to pass on, if it wants to.
+def test_jobs_sent_by_a_job_do_not_inherit_its_context(jobs: JobQueue) -> None:
+    # The function can pass its own context on.
     contexts: list[Any] = []
 
     @jobs.processor("first", pass_context=True)

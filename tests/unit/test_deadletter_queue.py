@@ -1,4 +1,4 @@
-"""A queue whose every message is pushed back."""
+"""A dead-letter queue that pushes every message back."""
 
 import pytest
 
@@ -12,8 +12,8 @@ from sqsw.sqs_env import SQSEnv
 
 @pytest.fixture
 def dead(jobs: JobQueue) -> DeadLetterQueue:
-    jobs.env.sqs_client.create_queue(QueueName="dead")  # type: ignore[attr-defined]  # an SQSEnv
-    queue: DeadLetterQueue = jobs.env.queue("dead", DeadLetterQueue.maker(jobs))  # type: ignore[attr-defined]  # an SQSEnv
+    jobs.env.sqs_client.create_queue(QueueName="dead")  # type: ignore[attr-defined]  # it is an SQSEnv
+    queue: DeadLetterQueue = jobs.env.queue("dead", DeadLetterQueue.maker(jobs))  # type: ignore[attr-defined]  # it is an SQSEnv
     return queue
 
 
@@ -24,7 +24,7 @@ def test_the_maker_keeps_the_upstream_queue(jobs: JobQueue, dead: DeadLetterQueu
     assert isinstance(dead, RawQueue)
 
 
-def test_a_dead_letter_goes_back_unchanged_after_a_second(
+def test_a_dead_letter_is_pushed_back_unchanged_after_a_second(
     jobs: JobQueue, dead: DeadLetterQueue, memory_env: SQSEnv
 ) -> None:
     attributes = {
@@ -47,14 +47,18 @@ def test_a_dead_letter_goes_back_unchanged_after_a_second(
     assert message.group_id == "g"
 
 
-def test_a_dead_letter_that_cannot_go_back_stays(jobs: JobQueue, dead: DeadLetterQueue) -> None:
+def test_a_dead_letter_that_cannot_be_pushed_back_stays(
+    jobs: JobQueue, dead: DeadLetterQueue
+) -> None:
     dead.client.send({"MessageBody": "body"})
     jobs.client.delete_queue()
     assert dead.process_batch().failed_count() == 1
     assert len(dead.get_raw_messages()) == 1
 
 
-def test_a_fifo_dead_letter_goes_back_under_its_own_message_id(memory_env: SQSEnv) -> None:
+def test_a_fifo_dead_letter_is_deduplicated_by_its_message_id(
+    memory_env: SQSEnv,
+) -> None:
     for name in ("jobs.fifo", "dead.fifo"):
         memory_env.sqs_client.create_queue(QueueName=name, Attributes={"FifoQueue": "true"})
     jobs = memory_env.queue("jobs.fifo")
@@ -62,14 +66,14 @@ def test_a_fifo_dead_letter_goes_back_under_its_own_message_id(memory_env: SQSEn
     sent = dead.client.send(
         {"MessageBody": "body", "MessageGroupId": "g", "MessageDeduplicationId": "d"}
     )
-    # SQS still remembers this id, and would answer yes and store nothing.
+    # SQS still remembers this deduplication ID. It would accept the message and not store it.
     jobs.client.send({"MessageBody": "x", "MessageGroupId": "h", "MessageDeduplicationId": "d"})
     assert dead.process_batch().succeeded_count() == 1
     found = {m.body: (m.group_id, m.deduplication_id) for m in jobs.get_raw_messages()}
     assert found == {"x": ("h", "d"), "body": ("g", sent["MessageId"])}
 
 
-def test_without_an_upstream_queue_it_is_a_normal_raw_queue(memory_env: SQSEnv) -> None:
+def test_without_an_upstream_queue_it_is_a_plain_raw_queue(memory_env: SQSEnv) -> None:
     memory_env.sqs_client.create_queue(QueueName="dead")
     dead = memory_env.queue("dead", DeadLetterQueue)
     dead.client.send({"MessageBody": "body"})

@@ -1,4 +1,4 @@
-"""The faces: complete, lazy, and the same for type checkers as for Python."""
+"""Public modules: complete, lazy, and the same for type checkers as for Python."""
 
 import ast
 import importlib
@@ -13,7 +13,7 @@ import sqsw
 
 FACES = ["sqsw", "sqsw.queue", "sqsw.codecs", "sqsw.core", "sqsw.memory_sqs", "sqsw.sqs_manage"]
 
-#: module path under sqs_workers → names that its users import
+#: module path under sqs_workers → the names that its users import
 PREDECESSOR = {
     "": (
         "SQSEnv JobQueue RawQueue MemorySession create_standard_queue create_fifo_queue "
@@ -52,7 +52,7 @@ NEW_ON_THE_FACE = (
 
 
 def names_for_type_checkers(module_name: str) -> dict[str, str]:
-    """The names in the half of a face that only type checkers read, and their homes."""
+    """Return the names that a public module exports to type checkers, and their home modules."""
     path = importlib.import_module(module_name).__file__
     assert path is not None
     (branch,) = [
@@ -71,20 +71,20 @@ def names_for_type_checkers(module_name: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("module_name", FACES)
-def test_both_halves_of_a_face_are_equal(module_name: str) -> None:
+def test_type_checkers_and_python_see_the_same_names(module_name: str) -> None:
     homes: dict[str, str] = importlib.import_module(module_name)._HOMES
     assert names_for_type_checkers(module_name) == homes
 
 
 @pytest.mark.parametrize("module_name", FACES)
-def test_every_name_of_a_face_comes_from_its_home(module_name: str) -> None:
+def test_every_public_name_comes_from_its_home_module(module_name: str) -> None:
     face = importlib.import_module(module_name)
     for name, home in face._HOMES.items():
         assert getattr(face, name) is getattr(importlib.import_module(home), name)
 
 
 @pytest.mark.parametrize("module_name", FACES)
-def test_an_unknown_name_is_an_attribute_error_and_an_import_error(module_name: str) -> None:
+def test_an_unknown_name_raises_attribute_error_and_import_error(module_name: str) -> None:
     face = importlib.import_module(module_name)
     with pytest.raises(AttributeError, match=f"module '{module_name}' has no attribute 'nothing'"):
         _ = face.nothing
@@ -93,29 +93,29 @@ def test_an_unknown_name_is_an_attribute_error_and_an_import_error(module_name: 
 
 
 @pytest.mark.parametrize("path", PREDECESSOR)
-def test_what_users_of_sqs_workers_import_is_at_its_path(path: str) -> None:
+def test_the_names_that_users_of_sqs_workers_import_keep_their_paths(path: str) -> None:
     module = importlib.import_module(f"sqsw{path}")
     missing = [name for name in PREDECESSOR[path].split() if not hasattr(module, name)]
     assert missing == []
 
 
-def test_the_face_has_the_predecessor_s_names_the_new_ones_and_no_others() -> None:
+def test_the_package_exports_exactly_the_old_names_and_the_new_ones() -> None:
     names = {*PREDECESSOR[""].split(), *NEW_ON_THE_FACE.split()}
-    # Only Python sees this list: for type checkers the imports are the list.
+    # Only Python reads __all__. Type checkers read the imports.
     assert set(vars(sqsw)["__all__"]) == names
     assert names <= set(dir(sqsw))
 
 
-def test_the_version_is_that_of_the_distribution() -> None:
+def test_the_version_is_the_one_of_the_distribution() -> None:
     try:
         installed = version("sqsw")
     except PackageNotFoundError:
-        pytest.skip("sqsw is not installed here, it runs from its sources")
+        pytest.skip("sqsw is not installed")
     assert sqsw.__version__ == installed
 
 
 def modules_loaded_by(program: str) -> set[str]:
-    """The modules that a program has loaded at its end."""
+    """Return the modules that are loaded after a program has run."""
     done = subprocess.run(
         [sys.executable, "-c", f"{program}\nimport sys\nprint(*sys.modules)"],
         capture_output=True,
@@ -125,7 +125,7 @@ def modules_loaded_by(program: str) -> set[str]:
     return set(done.stdout.split())
 
 
-def test_importing_sqsw_loads_nothing_but_the_face_and_what_makes_it_lazy() -> None:
+def test_importing_sqsw_loads_only_the_package_and_its_lazy_loader() -> None:
     ours = {name for name in modules_loaded_by("import sqsw") if name.partition(".")[0] == "sqsw"}
     assert ours == {"sqsw", "sqsw.core", "sqsw.core.lazy_face"}
 

@@ -1,4 +1,4 @@
-"""One job: decode it, call the function, judge how it ended."""
+"""Processing one job: decode the message, call the function, judge the result."""
 
 import asyncio
 import functools
@@ -24,7 +24,7 @@ from sqsw.sqs_env import SQSEnv
 
 
 def message(body: str | None = None, handle: str = "h", **attributes: str) -> Message:
-    """A message with a job; with these texts in place of its body and attributes."""
+    """Return a message with a job, or with this body and these attributes instead."""
     entry = pack_job("hello", {"name": handle}, {"user": handle})
     for name, value in attributes.items():
         entry["MessageAttributes"][name] = {"DataType": "String", "StringValue": value}
@@ -41,7 +41,7 @@ Make = Callable[..., Processor]
 
 @pytest.fixture
 def make(jobs: JobQueue) -> Make:
-    """Makes the processor of a function: ``make(fn, kind=Processor, **attributes)``."""
+    """Return a function that makes a processor: ``make(fn, kind=Processor, **attributes)``."""
 
     def made(
         fn: Callable[..., Any], kind: type[Processor] = Processor, **keywords: Any
@@ -54,7 +54,7 @@ def make(jobs: JobQueue) -> Make:
 # -- how a job ends -------------------------------------------------------------------------------
 
 
-def test_what_returns_is_a_success_whatever_it_returns(make: Make) -> None:
+def test_any_return_value_is_a_success(make: Make) -> None:
     for value in (None, False, 0, "", RetryJob):
         result = make(lambda name, value=value: value).process_message(message())
         assert result == ProcessingResult(True)
@@ -65,7 +65,7 @@ def test_what_returns_is_a_success_whatever_it_returns(make: Make) -> None:
     [ValueError("x"), SystemExit(1), GeneratorExit(), RecursionError(), asyncio.CancelledError()],
     ids=lambda error: type(error).__name__,
 )
-def test_what_is_raised_is_a_failure_and_kept(make: Make, error: BaseException) -> None:
+def test_any_exception_is_a_failure_and_is_kept(make: Make, error: BaseException) -> None:
     def fail(name: str) -> None:
         raise error
 
@@ -79,7 +79,7 @@ def test_what_is_raised_is_a_failure_and_kept(make: Make, error: BaseException) 
         assert type(result.error) is type(error)
 
 
-def test_a_keyboard_interrupt_is_no_failure_of_the_job(make: Make) -> None:
+def test_a_keyboard_interrupt_is_not_a_failure_of_the_job(make: Make) -> None:
     def interrupted(name: str) -> None:
         raise KeyboardInterrupt
 
@@ -87,7 +87,7 @@ def test_a_keyboard_interrupt_is_no_failure_of_the_job(make: Make) -> None:
         make(interrupted).process_message(message())
 
 
-def test_a_wanted_retry_is_no_error_and_brings_its_backoff(make: Make) -> None:
+def test_a_requested_retry_has_its_backoff_and_no_error(make: Make) -> None:
     policy = ConstantBackoff(5)
 
     def again(name: str) -> None:
@@ -100,14 +100,14 @@ def test_a_wanted_retry_is_no_error_and_brings_its_backoff(make: Make) -> None:
     assert make(again_later).process_message(message()) == ProcessingResult(False)
 
 
-def test_a_bool_of_an_old_override_is_a_result() -> None:
+def test_a_bool_from_an_old_override_is_a_result() -> None:
     assert as_result(True) == ProcessingResult(True)
     assert as_result(False) == as_result(None) == ProcessingResult(False)
     result = ProcessingResult(False, IMMEDIATE_RETURN)
     assert as_result(result) is result
 
 
-# -- what comes in --------------------------------------------------------------------------------
+# -- messages and arguments ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_a_bool_of_an_old_override_is_a_result() -> None:
         (Message("id", "h", "{}"), DecodeError, "no attribute JobName"),
     ],
 )
-def test_a_message_that_cannot_be_read_is_a_failure_with_its_reason(
+def test_an_unreadable_message_is_a_failure_with_its_reason(
     make: Make, broken: Message, kind: type[Exception], reason: str
 ) -> None:
     ran: list[Any] = []
@@ -133,7 +133,7 @@ def test_a_message_that_cannot_be_read_is_a_failure_with_its_reason(
     assert ran == []
 
 
-def test_a_missing_argument_is_a_failure_and_a_surplus_one_is_dropped(make: Make) -> None:
+def test_a_missing_argument_is_a_failure_and_an_extra_one_is_dropped(make: Make) -> None:
     seen: list[str] = []
 
     def takes_less() -> None:
@@ -149,7 +149,7 @@ def test_a_missing_argument_is_a_failure_and_a_surplus_one_is_dropped(make: Make
     assert "subject" in str(result.error)
 
 
-def test_the_context_is_passed_where_it_is_wanted_and_only_there(make: Make) -> None:
+def test_the_context_is_passed_only_if_requested(make: Make) -> None:
     seen: list[Any] = []
 
     def with_context(name: str, ctx: Mapping[str, Any]) -> None:
@@ -163,7 +163,7 @@ def test_the_context_is_passed_where_it_is_wanted_and_only_there(make: Make) -> 
     assert seen == [("h", "h"), ("h", "nothing")]
 
 
-def test_the_context_can_be_read_as_sqs_workers_has_it(make: Make) -> None:
+def test_the_context_can_be_read_as_in_sqs_workers(make: Make) -> None:
     seen: list[Any] = []
 
     def read(name: str, context: Any) -> None:
@@ -173,7 +173,7 @@ def test_the_context_can_be_read_as_sqs_workers_has_it(make: Make) -> None:
     assert seen == [("h", "h", None, 1)]
 
 
-def test_a_processor_is_kept_as_it_was_made_and_can_be_copied(make: Make, jobs: JobQueue) -> None:
+def test_a_processor_keeps_its_attributes_and_can_be_copied(make: Make, jobs: JobQueue) -> None:
     processor = make(len, pass_context=True)
     copy = processor.copy(job_name="other")
     assert (copy.queue, copy.fn, copy.pass_context) == (jobs, len, True)
@@ -186,7 +186,7 @@ def test_a_processor_is_kept_as_it_was_made_and_can_be_copied(make: Make, jobs: 
 # -- overrides ------------------------------------------------------------------------------------
 
 
-def test_an_override_may_take_the_context_or_not(make: Make) -> None:
+def test_an_override_can_take_the_context_or_omit_it(make: Make) -> None:
     seen: list[Any] = []
 
     class One(Processor):
@@ -218,14 +218,14 @@ def test_an_override_may_take_the_context_or_not(make: Make) -> None:
 
 
 class Dropping(Processor):
-    """An override of the time before ``async def``: it returns nothing."""
+    """An override written before ``async def`` was supported: it returns nothing."""
 
     def process(self, job_kwargs: dict[str, Any], job_context: Any = None) -> Any:
         super().process(job_kwargs, job_context)
 
 
 class Answering(Processor):
-    """The same, with an answer of its own."""
+    """Like ``Dropping``, but returns its own answer."""
 
     def process(self, job_kwargs: dict[str, Any], job_context: Any = None) -> Any:
         super().process(job_kwargs, job_context)
@@ -253,12 +253,12 @@ def test_an_override_that_drops_the_coroutine_is_a_failure(
     assert ran == []
 
 
-def test_such_an_override_is_fine_around_a_function(make: Make) -> None:
+def test_the_same_override_works_for_a_function(make: Make) -> None:
     for kind in (Dropping, Answering):
         assert make(lambda name: None, kind).process_message(message()).success
 
 
-def test_an_override_may_be_a_coroutine_itself(make: Make) -> None:
+def test_an_override_can_be_a_coroutine_function(make: Make) -> None:
     seen: list[str] = []
 
     class Awaiting(Processor):
@@ -281,7 +281,7 @@ def test_an_override_may_be_a_coroutine_itself(make: Make) -> None:
 # -- coroutines -----------------------------------------------------------------------------------
 
 
-def test_a_coroutine_runs_to_its_end_in_a_thread_and_on_a_loop(make: Make) -> None:
+def test_a_coroutine_runs_to_its_end_in_a_thread_or_on_a_loop(make: Make) -> None:
     seen: list[str] = []
 
     async def hello(name: str) -> None:
@@ -296,7 +296,7 @@ def test_a_coroutine_runs_to_its_end_in_a_thread_and_on_a_loop(make: Make) -> No
     assert seen == ["h", "h"]
 
 
-def test_what_returns_an_awaitable_is_awaited_though_it_is_no_async_def(make: Make) -> None:
+def test_a_returned_awaitable_is_awaited_even_if_the_function_is_not_async(make: Make) -> None:
     seen: list[str] = []
 
     async def work(name: str) -> None:
@@ -315,7 +315,7 @@ def test_what_returns_an_awaitable_is_awaited_though_it_is_no_async_def(make: Ma
     assert seen == ["h"] * 3
 
 
-def test_a_batch_worked_from_inside_a_running_loop_runs_its_coroutines(jobs: JobQueue) -> None:
+def test_process_batch_inside_a_running_loop_runs_coroutines(jobs: JobQueue) -> None:
     seen: list[Any] = []
     jobs.env.context["user"] = 7
 
@@ -334,7 +334,7 @@ def test_a_batch_worked_from_inside_a_running_loop_runs_its_coroutines(jobs: Job
     assert seen == [("ann", 7, False)]
 
 
-def test_a_job_cancelled_by_its_worker_is_not_judged(make: Make) -> None:
+def test_a_job_cancelled_by_its_worker_has_no_result(make: Make) -> None:
     async def endless(name: str) -> None:
         await asyncio.Event().wait()
 
@@ -348,7 +348,7 @@ def test_a_job_cancelled_by_its_worker_is_not_judged(make: Make) -> None:
     asyncio.run(test())
 
 
-def test_a_coroutine_that_cancels_itself_has_failed(make: Make) -> None:
+def test_a_coroutine_that_cancels_itself_fails(make: Make) -> None:
     async def gives_up(name: str) -> None:
         inner = asyncio.create_task(asyncio.Event().wait())
         await asyncio.sleep(0)
@@ -369,7 +369,7 @@ def many(memory_env: SQSEnv) -> JobQueue:
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-def test_a_batch_function_gets_one_list_of_keyword_dictionaries(
+def test_a_batch_function_gets_a_list_of_keyword_dictionaries(
     many: JobQueue, is_async: bool
 ) -> None:
     seen: list[Any] = []
@@ -410,7 +410,7 @@ def test_lists_are_grouped_by_job_name_and_succeed_or_fail_as_a_whole(many: JobQ
     assert sorted(seen) == [("bad", 2), ("good", 3)]
 
 
-def test_a_message_that_cannot_be_read_does_not_take_its_list_with_it(many: JobQueue) -> None:
+def test_an_unreadable_message_does_not_fail_its_list(many: JobQueue) -> None:
     seen: list[Any] = []
     many.connect_processor("hello", seen.extend)
     many.add_job("hello", number=1)
@@ -422,7 +422,7 @@ def test_a_message_that_cannot_be_read_does_not_take_its_list_with_it(many: JobQ
     assert sorted(job["number"] for job in seen) == [1, 2]
 
 
-def test_a_list_may_ask_for_its_retry(make: Make) -> None:
+def test_a_list_can_request_a_retry(make: Make) -> None:
     policy = ConstantBackoff(5)
 
     def again(jobs: list[dict[str, Any]]) -> None:
@@ -434,7 +434,7 @@ def test_a_list_may_ask_for_its_retry(make: Make) -> None:
     assert isinstance(second.error, DecodeError)
 
 
-def test_every_job_of_a_list_brings_its_own_context(make: Make) -> None:
+def test_every_job_of_a_list_has_its_own_context(make: Make) -> None:
     seen: list[Any] = []
     processor = make(seen.extend, pass_context=True)
     results = processor.process_messages([message(handle="1"), message(handle="2")])
@@ -457,12 +457,12 @@ def test_an_override_for_lists_that_drops_the_coroutine_is_a_failure(make: Make)
     assert "dropped the coroutine of 'hello'" in str(result.error)
 
 
-# -- what a processor_maker may make --------------------------------------------------------------
+# -- custom processors -----------------------------------------------------------------------------
 
 
-def test_what_is_no_processor_by_class_is_called_and_not_taken_for_a_success() -> None:
+def test_a_custom_processor_is_called_and_its_result_counts() -> None:
     class Own:
-        """Somebody's own, which inherits nothing."""
+        """A custom processor without a base class of sqsw."""
 
         is_async = False
 
@@ -482,7 +482,7 @@ def test_what_is_no_processor_by_class_is_called_and_not_taken_for_a_success() -
     assert seen == ["{}"]
 
 
-def test_deeply_recursive_jobs_fail_and_do_not_end_the_process(make: Make) -> None:
+def test_a_recursive_job_fails_and_does_not_end_the_process(make: Make) -> None:
     def forever(name: str) -> None:
         forever(name)
 
@@ -515,10 +515,10 @@ def test_a_list_names_its_failed_jobs_and_the_rest_is_deleted(many: JobQueue, wa
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-def test_a_list_that_asks_for_its_retry_comes_back_as_a_whole(
+def test_a_list_that_requests_a_retry_is_returned_as_a_whole(
     many: JobQueue, is_async: bool
 ) -> None:
-    # sqs-workers deletes it.
+    # sqs-workers deletes the list.
     def again(jobs: list[dict[str, Any]]) -> None:
         raise RetryJob(ConstantBackoff(0))
 
@@ -546,7 +546,7 @@ def test_a_raw_list_names_its_failed_messages(memory_env: SQSEnv) -> None:
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-def test_what_stands_behind_an_unreadable_message_of_its_group_waits(
+def test_messages_behind_an_unreadable_one_of_their_group_wait(
     memory_env: SQSEnv, is_async: bool
 ) -> None:
     memory_env.sqs_client.create_queue(
@@ -574,7 +574,7 @@ def test_what_stands_behind_an_unreadable_message_of_its_group_waits(
     assert left == ["{broken", '{"number": 3}']
 
 
-def test_the_backoff_is_of_the_failure_else_of_the_processor_else_of_the_queue(
+def test_the_backoff_comes_from_the_failure_then_the_processor_then_the_queue(
     memory_env: SQSEnv,
 ) -> None:
     queue = memory_env.job_queue("one_by_one")
@@ -595,4 +595,4 @@ def test_the_backoff_is_of_the_failure_else_of_the_processor_else_of_the_queue(
 
     assert policy_of("says") is of_failure
     assert policy_of("has") is of_processor
-    assert policy_of("neither") is None  # the lane knows the one of the queue
+    assert policy_of("neither") is None  # the lane knows the policy of the queue

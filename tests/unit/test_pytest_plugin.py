@@ -1,4 +1,4 @@
-"""The fixtures for tests of applications, used as an application's tests use them."""
+"""The fixtures of the pytest plugin, used as the tests of an app use them."""
 
 import asyncio
 import os
@@ -18,13 +18,13 @@ from tests.installed import needs_plugin
 
 pytestmark = needs_plugin
 
-#: addresses that tests of this module were given
+#: the server addresses that the tests of this module got
 addresses: set[str] = set()
 
 
 @pytest.fixture
 def variables_of_a_developer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine that is set up for AWS, behind a proxy."""
+    """The environment of a machine that uses AWS through a proxy."""
     monkeypatch.setenv("AWS_PROFILE", "missing")
     monkeypatch.setenv("AWS_SESSION_TOKEN", "of an account")
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
@@ -37,12 +37,12 @@ def variables_of_a_developer(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def queue_urls() -> list[str]:
-    """The queues that plain boto3 finds."""
+    """Return the URLs of the queues that plain boto3 finds."""
     found: list[str] = boto3.client("sqs").list_queues().get("QueueUrls", [])
     return found
 
 
-def test_the_plugin_alone_loads_next_to_nothing() -> None:
+def test_the_plugin_alone_imports_almost_nothing() -> None:
     code = "import sys, sqsw.pytest_plugin; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(run.stdout.split())
@@ -62,7 +62,7 @@ def test_each_test_has_an_environment_without_queues(sqs_env: SQSEnv, turn: int)
     assert sqs_env.location() == "memory"
 
 
-def test_a_job_is_hidden_until_its_time_has_come(
+def test_a_delayed_job_is_hidden_until_it_is_due(
     sqs_env: SQSEnv, sqs_session: MemorySession
 ) -> None:
     create_standard_queue(sqs_env, "emails")
@@ -79,7 +79,7 @@ def test_a_job_is_hidden_until_its_time_has_come(
     assert done == ["ann@example.com"]
 
 
-def test_work_off_runs_all_queues_over_delays_backoffs_and_dead_letters(
+def test_work_off_runs_all_queues_through_delays_backoffs_and_dead_letters(
     sqs_env: SQSEnv, sqs_session: MemorySession
 ) -> None:
     for name in ("orders_dead", "emails"):
@@ -121,7 +121,7 @@ def test_work_off_runs_all_queues_over_delays_backoffs_and_dead_letters(
     assert (result.succeeded, result.failed) == (6, 6)
     assert sorted(map(repr, result.errors)) == ["ConnectionError(3)"] * 3 + ["ValueError(-1)"] * 3
     assert 600 < result.moved_seconds < 1_200
-    # The tea of order 4 waits for that of order 3, which fails three times.
+    # In the group, order 4 waits for order 3, which fails three times.
     assert [each for each in done if each.startswith("take")] == ["take 3"] * 4 + ["take 4"]
     assert {"email 3", "email 4"} < set(done)
 
@@ -133,7 +133,9 @@ def test_work_off_runs_all_queues_over_delays_backoffs_and_dead_letters(
 def test_the_coroutines_of_one_work_off_share_an_event_loop(sqs_env: SQSEnv) -> None:
     create_standard_queue(sqs_env, "emails")
     create_standard_queue(sqs_env, "images")
-    turns: asyncio.Queue[str] = asyncio.Queue(1)  # a full queue belongs to the loop of its waiters
+    turns: asyncio.Queue[str] = asyncio.Queue(
+        1
+    )  # while it is full, it is bound to the loop of its waiters
     loops: list[asyncio.AbstractEventLoop] = []
 
     @sqs_env.task(queue="emails")
@@ -208,7 +210,7 @@ def test_work_off_has_limits(sqs_env: SQSEnv) -> None:
 
 
 @pytest.mark.parametrize("turn", [1, 2])
-def test_each_test_has_an_endpoint_without_queues_at_one_address(
+def test_each_test_has_an_endpoint_without_queues_at_the_same_address(
     sqs_server: SQSServer, turn: int
 ) -> None:
     assert queue_urls() == []
@@ -219,14 +221,14 @@ def test_each_test_has_an_endpoint_without_queues_at_one_address(
 
 
 @pytest.mark.usefixtures("variables_of_a_developer")
-def test_boto3_finds_the_endpoint_whatever_the_machine_is_set_up_for(
+def test_boto3_finds_the_endpoint_however_the_machine_is_configured(
     variables_of_a_developer: None, sqs_server: SQSServer
 ) -> None:
     url = boto3.client("sqs").create_queue(QueueName="emails")["QueueUrl"]
     assert url.startswith(sqs_server.url)
     assert "AWS_SESSION_TOKEN" not in os.environ
     assert "intranet.example" in os.environ["NO_PROXY"]
-    assert SQSEnv().get_all_known_queues() == ["emails"], "SQSW_LOCAL would lead elsewhere"
+    assert SQSEnv().get_all_known_queues() == ["emails"], "SQSW_LOCAL took precedence"
 
 
 def test_a_child_process_finds_the_endpoint(sqs_server: SQSServer) -> None:
@@ -259,7 +261,7 @@ def test_moving_the_clock_wakes_a_waiting_receive(sqs_server: SQSServer) -> None
     timer.join()
 
 
-class TestASessionOfOnesOwn:
+class TestCustomSession:
     @pytest.fixture
     def sqs_session(self) -> MemorySession:
         return MemorySession(region_name="eu-west-1", relaxed=True)
@@ -268,7 +270,7 @@ class TestASessionOfOnesOwn:
         create_standard_queue(sqs_env, "emails")
         (url,) = queue_urls()
         assert boto3.client("sqs").meta.region_name == "eu-west-1"
-        for _ in range(2):  # SQS would want 60 seconds in between
+        for _ in range(2):  # SQS requires 60 seconds in between
             boto3.client("sqs").purge_queue(QueueUrl=url)
 
 

@@ -1,4 +1,4 @@
-"""Tasks that are declared before there is an environment."""
+"""Tasks that are declared before an environment exists."""
 
 import json
 from typing import Any
@@ -18,7 +18,7 @@ def send_email(to: str) -> None: ...
 def another(to: str) -> None: ...
 
 
-def test_bound_tasks_are_sent_and_run(jobs: JobQueue) -> None:
+def test_bound_tasks_can_be_sent_and_run(jobs: JobQueue) -> None:
     tasks = TaskRegistry()
     seen: list[Any] = []
 
@@ -32,13 +32,13 @@ def test_bound_tasks_are_sent_and_run(jobs: JobQueue) -> None:
 
     with pytest.raises(UnboundTask, match="'hello'"):
         hello.delay("ann")
-    tasks.bind(jobs.env)  # type: ignore[arg-type]  # an SQSEnv
+    tasks.bind(jobs.env)  # type: ignore[arg-type]  # it is an SQSEnv
     with jobs.env.context(user=7):
         hello.delay("ann")
         bye.delay("ann")
     assert jobs.process_batch().succeeded_count() == 2
     assert sorted(map(str, seen)) == ["('ann', 7)", "ann"]
-    assert [(r.queue_name, r.job_name) for r in jobs.env.registrations()] == [  # type: ignore[attr-defined]  # an SQSEnv
+    assert [(r.queue_name, r.job_name) for r in jobs.env.registrations()] == [  # type: ignore[attr-defined]  # it is an SQSEnv
         ("jobs", "good_bye"),
         ("jobs", "hello"),
     ]
@@ -54,7 +54,7 @@ def test_a_registry_can_be_called_like_a_plugin(memory_env: SQSEnv) -> None:
     assert repr(tasks) == "<TaskRegistry of 1 tasks>"
 
 
-def test_one_name_is_declared_once(memory_env: SQSEnv) -> None:
+def test_a_name_can_be_declared_once_per_queue(memory_env: SQSEnv) -> None:
     tasks = TaskRegistry()
     tasks.task("jobs", "send")(send_email)
     tasks.task("other", "send")(another)
@@ -72,7 +72,7 @@ def test_a_binding_is_all_or_nothing(memory_env: SQSEnv) -> None:
     for function in ("another", "send_email"):
         assert function in str(caught.value.why)
     assert [r.job_name for r in memory_env.registrations()] == ["taken"]
-    assert memory_env.queue("jobs").get_processor("taken").fn is another  # type: ignore[union-attr]  # it is there
+    assert memory_env.queue("jobs").get_processor("taken").fn is another  # type: ignore[union-attr]  # it is not None
     with pytest.raises(UnboundTask):
         free.delay("ann")
 
@@ -85,7 +85,7 @@ def test_binding_again_changes_nothing(memory_env: SQSEnv) -> None:
     assert [r.fn for r in memory_env.registrations()] == [send_email]
 
 
-def test_a_registry_bound_elsewhere_sends_there(memory_env: SQSEnv) -> None:
+def test_a_registry_bound_to_another_environment_sends_there(memory_env: SQSEnv) -> None:
     tasks = TaskRegistry()
     task = tasks.task("jobs")(send_email)
     tasks.bind(memory_env)

@@ -1,4 +1,4 @@
-"""The count of rules, on which a claim in a release may stand."""
+"""The count of conformance rules, which a release can quote."""
 
 from tests.rules import count
 

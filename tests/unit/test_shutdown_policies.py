@@ -1,4 +1,4 @@
-"""When a worker leaves by itself."""
+"""Policies that decide when a worker stops."""
 
 import pytest
 
@@ -28,7 +28,7 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
-def test_never_is_never() -> None:
+def test_never_does_not_stop() -> None:
     NEVER_SHUTDOWN.update_state(batch())
     assert not NEVER_SHUTDOWN.need_shutdown()
     assert NEVER_SHUTDOWN.seconds_left() is None
@@ -44,7 +44,7 @@ def test_idle_counts_from_the_last_message(clock: ManualClock) -> None:
     assert policy.need_shutdown()
 
 
-def test_idle_counts_from_the_first_empty_receive_if_nothing_ever_came(clock: ManualClock) -> None:
+def test_idle_counts_from_the_first_empty_receive_if_no_message_came(clock: ManualClock) -> None:
     policy = IdleShutdown(10, clock=clock)
     clock.advance(100)
     assert not policy.need_shutdown()
@@ -57,7 +57,7 @@ def test_idle_counts_from_the_first_empty_receive_if_nothing_ever_came(clock: Ma
     assert policy.seconds_left() == 0
 
 
-def test_failed_jobs_are_no_idleness(clock: ManualClock) -> None:
+def test_a_failed_job_is_not_idle_time(clock: ManualClock) -> None:
     policy = IdleShutdown(10, clock=clock)
     policy.update_state(batch())
     clock.advance(9)
@@ -67,14 +67,14 @@ def test_failed_jobs_are_no_idleness(clock: ManualClock) -> None:
     assert not policy.need_shutdown()
 
 
-def test_a_busy_slot_is_no_idleness(clock: ManualClock) -> None:
+def test_a_busy_slot_is_not_idle_time(clock: ManualClock) -> None:
     policy = IdleShutdown(10, clock=clock)
     policy.update_state(batch())
     clock.advance(100)
     policy.note_busy()
     assert not policy.need_shutdown()
     clock.advance(10)
-    assert not policy.need_shutdown()  # not before a receive brought nothing
+    assert not policy.need_shutdown()  # it needs an empty receive first
     policy.update_state(batch())
     assert policy.need_shutdown()
 
@@ -88,7 +88,7 @@ def test_asap_waits_for_an_empty_receive() -> None:
     assert policy.need_shutdown()
 
 
-def test_max_tasks_counts_jobs_however_they_ended() -> None:
+def test_max_tasks_counts_jobs_whatever_their_result() -> None:
     policy = MaxTasksShutdown(3)
     policy.update_state(batch(1, failed=1))
     assert not policy.need_shutdown()
@@ -98,7 +98,7 @@ def test_max_tasks_counts_jobs_however_they_ended() -> None:
     assert policy.seconds_left() == 0
 
 
-def test_or_needs_one_and_and_needs_all(clock: ManualClock) -> None:
+def test_or_needs_one_policy_and_and_needs_all(clock: ManualClock) -> None:
     either = OrShutdown(IdleShutdown(10, clock), MaxTasksShutdown(1))
     both = AndShutdown(IdleShutdown(10, clock), MaxTasksShutdown(1))
     for policy in (either, both):
@@ -112,7 +112,7 @@ def test_or_needs_one_and_and_needs_all(clock: ManualClock) -> None:
     assert not both.need_shutdown()
 
 
-def test_how_long_combinations_may_wait(clock: ManualClock) -> None:
+def test_how_long_combined_policies_can_wait(clock: ManualClock) -> None:
     idle, tasks = IdleShutdown(10, clock), MaxTasksShutdown(1)
     assert OrShutdown(idle, IdleShutdown(5, clock), tasks).seconds_left() == 5
     assert AndShutdown(idle, IdleShutdown(5, clock)).seconds_left() == 10
@@ -120,7 +120,7 @@ def test_how_long_combinations_may_wait(clock: ManualClock) -> None:
     assert OrShutdown(NEVER_SHUTDOWN).seconds_left() is None
 
 
-def test_own_policies_combine_with_ours() -> None:
+def test_custom_policies_can_be_combined_with_ours() -> None:
     class Own:
         def __init__(self) -> None:
             self.asked = False
@@ -136,7 +136,7 @@ def test_own_policies_combine_with_ours() -> None:
     assert policy.seconds_left() is None
     own.asked = True
     assert policy.seconds_left() == 0
-    assert policy.fresh().need_shutdown()  # it knows no fresh(), so it is used as it is
+    assert policy.fresh().need_shutdown()  # without a method fresh(), the policy is used as it is
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_own_policies_combine_with_ours() -> None:
         AndShutdown(MaxTasksShutdown(1), IdleShutdown(0)),
     ],
 )
-def test_a_fresh_one_has_seen_nothing(policy: MaxTasksShutdown) -> None:
+def test_a_fresh_policy_has_seen_nothing(policy: MaxTasksShutdown) -> None:
     policy.update_state(batch(1))
     policy.update_state(batch())
     assert policy.need_shutdown()
@@ -158,13 +158,13 @@ def test_a_fresh_one_has_seen_nothing(policy: MaxTasksShutdown) -> None:
     assert policy.need_shutdown()
 
 
-def test_how_they_show_themselves() -> None:
+def test_policies_have_a_readable_repr() -> None:
     policy: ShutdownPolicy = AndShutdown(NeverShutdown(), OrShutdown(IdleShutdown(1.5)))
     assert repr(policy) == "AndShutdown(NeverShutdown(), OrShutdown(IdleShutdown(1.5)))"
     assert repr(MaxTasksShutdown(7)) == "MaxTasksShutdown(7)"
 
 
-def test_numbers_that_make_no_sense_are_refused() -> None:
+def test_invalid_numbers_are_refused() -> None:
     with pytest.raises(SettingsError, match="idle_seconds is -1"):
         IdleShutdown(-1)
     with pytest.raises(SettingsError, match="idle_seconds is nan"):

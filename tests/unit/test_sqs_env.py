@@ -1,4 +1,4 @@
-"""The environment: lazy, settled by code before variables, and safe for many threads."""
+"""The environment: lazy, safe for threads, and with code taking precedence over variables."""
 
 import subprocess
 import sys
@@ -31,20 +31,20 @@ from sqsw.sqs_env import SQSEnv
 
 
 class Untouchable:
-    """A session that nobody may ask for anything."""
+    """A session that must not be used."""
 
     def __getattr__(self, name: str) -> Any:
         raise AssertionError(f"the session was asked for {name}")
 
 
 def local_file(env: SQSEnv) -> str:
-    """The file in which the queues of this environment are."""
+    """Return the path of the local file of an environment."""
     session = env.clients.session
     assert isinstance(session, LocalSession)
     return session.path
 
 
-def test_creating_one_and_registering_tasks_makes_no_calls() -> None:
+def test_creating_an_environment_and_registering_tasks_makes_no_calls() -> None:
     env = SQSEnv(Untouchable())
     task = env.queue("emails").connect_processor("send_email", print)
     env.raw_processor("cron")(print)
@@ -69,7 +69,7 @@ def test_without_credentials_the_first_call_raises() -> None:
         env.queue("emails").add_job("send_email")
 
 
-def test_a_queue_missing_in_the_file_is_reported_with_the_file_and_advice(
+def test_a_missing_queue_in_a_local_file_is_reported_with_the_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SQSW_LOCAL", str(tmp_path / "local.db"))
@@ -90,12 +90,14 @@ def test_an_unknown_codec_is_refused_when_the_environment_is_created() -> None:
 # -- SQSW_LOCAL and SQSW_QUEUE_PREFIX -------------------------------------------------------------
 
 
-def test_the_variable_names_the_local_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_variable_sets_the_path_of_the_local_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("SQSW_LOCAL", str(tmp_path / "queues.db"))
     assert local_file(SQSEnv()) == str(tmp_path / "queues.db")
 
 
-def test_1_means_the_file_in_the_working_directory(
+def test_the_value_1_means_a_file_in_the_working_directory(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -104,7 +106,7 @@ def test_1_means_the_file_in_the_working_directory(
 
 
 @pytest.mark.parametrize("value", ["", "0"])
-def test_empty_and_0_are_off(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+def test_the_values_empty_and_0_mean_off(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("SQSW_LOCAL", value)
     assert SQSEnv().clients.session is None
 
@@ -126,7 +128,7 @@ def test_an_endpoint_in_code_wins_over_the_variable(
     assert env.location() == "http://127.0.0.1:1"
 
 
-def test_the_variable_is_read_at_the_first_use_and_not_at_the_import(
+def test_the_variables_are_read_at_the_first_use_not_at_the_import(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     env = SQSEnv()
@@ -167,7 +169,7 @@ def test_without_variables_there_is_no_prefix_and_no_file() -> None:
 # -- queues ---------------------------------------------------------------------------------------
 
 
-def test_a_queue_is_created_once_per_name(memory_env: SQSEnv) -> None:
+def test_a_queue_object_is_created_once_per_name(memory_env: SQSEnv) -> None:
     queue = memory_env.queue("emails")
     assert memory_env.queue("emails") is queue
     assert memory_env.queue("emails", JobQueue) is queue
@@ -194,15 +196,15 @@ def test_a_queue_with_a_url_is_not_looked_up_by_its_name(memory_env: SQSEnv) -> 
     assert memory_env.process_batch("emails").succeeded_count() == 1
 
 
-def test_the_same_name_as_another_class_is_refused(memory_env: SQSEnv) -> None:
+def test_the_same_name_with_another_class_is_refused(memory_env: SQSEnv) -> None:
     memory_env.queue("cron", RawQueue)
     with pytest.raises(SettingsError, match="already a RawQueue"):
         memory_env.queue("cron", JobQueue)
     with pytest.raises(SettingsError, match="already a JobQueue"):
-        memory_env.queue("emails").env.queue("emails", RawQueue)  # type: ignore[attr-defined]  # an SQSEnv
+        memory_env.queue("emails").env.queue("emails", RawQueue)  # type: ignore[attr-defined]  # it is an SQSEnv
 
 
-def test_a_queue_has_its_own_policies_or_those_of_the_environment(memory_env: SQSEnv) -> None:
+def test_a_queue_has_its_own_policies_or_those_of_its_environment(memory_env: SQSEnv) -> None:
     backoff, batching = ConstantBackoff(5), BatchMessages(3)
     own = memory_env.queue("own", JobQueue, batching, backoff)
     assert (own.backoff_policy, own.batching_policy) == (backoff, batching)
@@ -212,7 +214,7 @@ def test_a_queue_has_its_own_policies_or_those_of_the_environment(memory_env: SQ
     assert not plain.takes_lists
 
 
-def test_known_queues_are_those_with_the_prefix_and_without_it() -> None:
+def test_known_queues_are_those_with_the_prefix_listed_without_it() -> None:
     session = MemorySession()
     env = SQSEnv(session, queue_prefix="dev_")
     for name in ("dev_emails", "dev_sms.fifo", "prod_emails"):
@@ -239,7 +241,7 @@ def test_a_queue_is_found_by_its_name_its_url_and_its_arn(memory_env: SQSEnv) ->
         memory_env.get_queue_arn("nowhere")
 
 
-def test_a_password_in_an_address_is_not_shown(memory_env: SQSEnv) -> None:
+def test_a_password_in_a_url_is_not_shown(memory_env: SQSEnv) -> None:
     env = SQSEnv(endpoint_url="http://ann:p@ss@127.0.0.1:9324")
     assert env.location() == "http://127.0.0.1:9324"
     url = memory_env.sqs_client.create_queue(QueueName="emails")["QueueUrl"]
@@ -264,7 +266,7 @@ def test_registrations_are_listed_with_their_source(memory_env: SQSEnv) -> None:
     assert memory_env.registration_source == "app"
 
 
-def test_the_context_and_the_processors_are_made_by_the_given_makers() -> None:
+def test_the_context_and_the_processors_come_from_the_given_makers() -> None:
     from sqsw.context import SQSContext
 
     class MyContext(SQSContext):
@@ -279,7 +281,7 @@ def test_the_context_and_the_processors_are_made_by_the_given_makers() -> None:
     assert isinstance(env.queue("emails").get_processor("print"), MyProcessor)
 
 
-def test_jobs_can_be_added_by_the_name_of_their_queue(memory_env: SQSEnv) -> None:
+def test_jobs_can_be_added_by_queue_name(memory_env: SQSEnv) -> None:
     memory_env.sqs_client.create_queue(QueueName="emails")
     seen: list[Any] = []
 
@@ -287,7 +289,7 @@ def test_jobs_can_be_added_by_the_name_of_their_queue(memory_env: SQSEnv) -> Non
     def send_email(queue_name: str, job_name: str) -> None:
         seen.append((queue_name, job_name))
 
-    # Parameters of the job may have any name, those of this method included.
+    # Arguments of a job can have any name, including the parameter names of this method.
     assert memory_env.add_job("emails", "send_email", queue_name="a", job_name="b")
     memory_env.process_batch("emails")
     assert seen == [("a", "b")]
@@ -310,7 +312,7 @@ def test_connecting_elsewhere_moves_all_queues(memory_env: SQSEnv) -> None:
 
 
 def in_threads(count: int, call: Callable[[int], Any]) -> list[Any]:
-    """Call from so many threads at the same moment."""
+    """Call from this many threads at the same moment."""
     barrier = threading.Barrier(count)
 
     def run(number: int) -> Any:
@@ -340,7 +342,7 @@ def test_an_environment_can_be_reconnected_for_a_block() -> None:
     memory.close()
 
 
-def test_many_threads_that_begin_at_once_share_one_client_and_one_queue() -> None:
+def test_many_threads_that_start_at_once_share_one_client_and_one_queue() -> None:
     made: list[str] = []
 
     class Counting(MemorySession):
@@ -355,7 +357,7 @@ def test_many_threads_that_begin_at_once_share_one_client_and_one_queue() -> Non
     assert made == ["client"]
 
 
-def test_many_threads_send_with_their_own_context_and_their_own_batch(jobs: JobQueue) -> None:
+def test_many_threads_send_with_their_own_context_and_batch(jobs: JobQueue) -> None:
     def send(number: int) -> None:
         jobs.env.context["thread"] = number
         with jobs.add_batch():
@@ -374,7 +376,7 @@ def test_many_threads_send_with_their_own_context_and_their_own_batch(jobs: JobQ
     assert sorted(seen) == [(thread, index) for thread in range(8) for index in range(11)]
 
 
-def test_a_forked_child_makes_a_client_of_its_own() -> None:
+def test_a_forked_child_creates_its_own_client() -> None:
     script = """
         import os
         from sqsw import MemorySession, SQSEnv
@@ -391,7 +393,7 @@ def test_a_forked_child_makes_a_client_of_its_own() -> None:
     assert done.stdout == "0\n", done.stderr
 
 
-def test_other_options_for_an_existing_queue_are_refused(
+def test_different_options_for_an_existing_queue_are_refused(
     memory_env: SQSEnv,
 ) -> None:
     queue = memory_env.queue("emails", accept=("json",))
@@ -407,12 +409,12 @@ def test_other_options_for_an_existing_queue_are_refused(
             memory_env.queue("emails", **option)
 
 
-def test_accept_is_a_list_and_not_a_text() -> None:
+def test_accept_must_be_a_list_and_not_a_str() -> None:
     with pytest.raises(SettingsError, match="list of content types"):
         SQSEnv(MemorySession(), accept="pickle_compat")
 
 
-def test_a_missing_queue_can_be_one_that_is_worked() -> None:
+def test_a_similar_queue_name_with_jobs_is_suggested() -> None:
     env = SQSEnv(MemorySession())
     env.processor("emails", "send")(print)
     for call in (env.process_batch, lambda name: env.add_job(name, "send")):
@@ -424,7 +426,7 @@ def test_a_missing_queue_can_be_one_that_is_worked() -> None:
     assert str(caught.value.next).startswith("create it: ")
 
 
-def test_a_task_has_the_name_of_its_function_unless_it_is_given_one(memory_env: SQSEnv) -> None:
+def test_a_task_is_named_after_its_function_by_default(memory_env: SQSEnv) -> None:
     @memory_env.task(queue="emails", max_attempts=2)
     def send_email(to: str) -> None: ...
 
@@ -440,10 +442,10 @@ def test_a_task_has_the_name_of_its_function_unless_it_is_given_one(memory_env: 
     with pytest.raises(TypeError, match="a job name must be a str"):
         memory_env.task("emails")(partial(print, "x"))
     with pytest.raises(TypeError, match="queue name"):
-        memory_env.task(print)  # type: ignore[call-overload]  # that is the test
+        memory_env.task(print)  # type: ignore[call-overload]  # the test
 
 
-def test_connecting_looks_up_the_queues_once_and_for_all(memory_env: SQSEnv) -> None:
+def test_connecting_looks_up_each_queue_once(memory_env: SQSEnv) -> None:
     for name in ("emails", "stock"):
         memory_env.sqs_client.create_queue(QueueName=name)
     send_email = memory_env.task("emails")(print)

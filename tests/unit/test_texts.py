@@ -1,4 +1,4 @@
-"""The library speaks Python and AWS: only the command line names its options and commands."""
+"""The library speaks Python and AWS. Only the command line names its options and commands."""
 
 import ast
 import re
@@ -16,7 +16,7 @@ DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def texts(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    """The string literals and the parts of f-strings, but not the docstrings."""
+    """Yield string literals and parts of f-strings, without docstrings."""
     first = [node.body[0] for node in ast.walk(tree) if isinstance(node, DOCUMENTED) and node.body]
     docstrings = [node.value for node in first if isinstance(node, ast.Expr)]
     for node in ast.walk(tree):
@@ -35,6 +35,6 @@ def test_no_text_of_the_library_names_an_option_or_a_command() -> None:
 
 
 @pytest.mark.parametrize("text", ["add --to", "run 'sqsw serve'", "-vv shows more"])
-def test_such_a_text_would_be_found(text: str) -> None:
+def test_such_a_text_is_detected(text: str) -> None:
     tree = ast.parse(f'"""sqsw work"""\nx = f"{{y}} {text}"')
     assert [bool(OPTION_OR_COMMAND.search(found)) for _, found in texts(tree)] == [True]

@@ -1,4 +1,4 @@
-"""Values that JSON has, against the types that functions declare."""
+"""JSON values are checked against the annotations of a function."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -29,8 +29,10 @@ from sqsw.core.argument_types import find_wrong_type
         ("NotDefinedAnywhere", ["a", 1], []),
     ],
 )
-def test_a_value_fits_its_type(declared: Any, fitting: list[Any], others: list[Any]) -> None:
-    def job(value): ...  # type: ignore[no-untyped-def]  # it gets its annotation below
+def test_a_value_is_checked_against_its_annotation(
+    declared: Any, fitting: list[Any], others: list[Any]
+) -> None:
+    def job(value): ...  # type: ignore[no-untyped-def]  # annotated below
 
     job.__annotations__ = {"value": declared}
     assert [find_wrong_type(job, {"value": one}) for one in fitting] == [None] * len(fitting)
@@ -38,12 +40,12 @@ def test_a_value_fits_its_type(declared: Any, fitting: list[Any], others: list[A
     assert [one and one.value for one in found] == others
 
 
-def test_what_is_not_annotated_takes_anything() -> None:
+def test_a_parameter_without_an_annotation_accepts_anything() -> None:
     assert find_wrong_type(lambda value: None, {"value": 1}) is None
     assert find_wrong_type(int, {"value": 1}) is None
 
 
-def test_the_type_is_named_as_it_is_written() -> None:
+def test_the_type_is_reported_as_written() -> None:
     def job(width: int, size: int | list[str] | None = None) -> None: ...
 
     found = find_wrong_type(job, {"width": 3, "size": "xl"})

@@ -1,4 +1,4 @@
-"""Arguments: bound when a call is sent, fitted to the function when it is run."""
+"""Arguments are bound when a job is sent, and fitted to the function when it runs."""
 
 import functools
 import inspect
@@ -37,7 +37,7 @@ def many(*names: str) -> tuple[str, ...]:
 
 @dataclass
 class Handler:
-    """A callable object that cannot be hashed."""
+    """A callable object that is not hashable."""
 
     greeting: str
 
@@ -45,7 +45,7 @@ class Handler:
         return f"{self.greeting} {name}"
 
 
-def test_positional_arguments_become_keywords_and_defaults_are_left_to_the_worker() -> None:
+def test_positional_arguments_become_keywords_and_defaults_are_not_sent() -> None:
     assert bind_arguments(plain, ("ann",), {}) == {"to": "ann"}
     assert bind_arguments(plain, ("ann", "Hi"), {"urgent": True}) == {
         "to": "ann",
@@ -72,12 +72,12 @@ def test_a_wrong_call_fails_in_the_sender(
         bind_arguments(plain, args, kwargs)
 
 
-def test_a_job_cannot_carry_nameless_arguments() -> None:
+def test_a_job_cannot_have_variadic_positional_arguments() -> None:
     with pytest.raises(TypeError, match=r"takes \*names"):
         bind_arguments(many, ("ann",), {})
 
 
-def test_what_the_worker_provides_is_not_the_sender_s_to_give() -> None:
+def test_the_sender_cannot_give_what_the_worker_provides() -> None:
     def hello(context: object, name: str) -> None: ...
 
     assert bind_arguments(hello, ("ann",), {}, provided=["context"]) == {"name": "ann"}
@@ -85,34 +85,36 @@ def test_what_the_worker_provides_is_not_the_sender_s_to_give() -> None:
         bind_arguments(hello, ("ann",), {"context": {}}, provided=["context"])
 
 
-def test_surplus_keywords_are_dropped_with_a_debug_line(caplog: pytest.LogCaptureFixture) -> None:
+def test_unexpected_keywords_are_dropped_with_a_debug_line(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     with caplog.at_level(logging.DEBUG, "sqsw"):
         assert validate_arguments(plain, {"to": "ann", "b": 1, "a": 2}) == {"to": "ann"}
     assert "a, b" in caplog.text
     assert validate_arguments(open_ended, {"to": "ann", "a": 2}) == {"to": "ann", "a": 2}
 
 
-def test_missing_keywords_are_a_failure_that_names_them() -> None:
+def test_missing_keywords_raise_an_error_that_names_them() -> None:
     with pytest.raises(TypeError, match=r"plain\(\) misses the argument\(s\) to$"):
         validate_arguments(plain, {"subject": "Hi"})
     with pytest.raises(TypeError, match=r" to; it does not take x, z, which came$"):
         validate_arguments(plain, {"z": 1, "x": 2})
 
 
-def test_a_handler_is_called_with_what_it_takes() -> None:
+def test_a_handler_is_called_with_the_arguments_that_it_takes() -> None:
     assert call_handler(plain, [], {"to": "ann", "x": 1}) == ("ann", "Hello", False)
     assert call_handler(by_position, [], {"to": "ann", "subject": "Hi"}) == ("ann", "Hi")
     assert call_handler(open_ended, [], {"to": "ann", "x": 1}) == ("ann", {"x": 1})
     assert call_handler(plain, ["ann"], {"urgent": True}) == ("ann", "Hello", True)
 
 
-def test_a_callable_object_that_cannot_be_hashed_is_a_function_as_well() -> None:
+def test_a_callable_object_that_is_not_hashable_works_too() -> None:
     handler = Handler("Hello")
     assert bind_arguments(handler, ("ann",), {}) == {"name": "ann"}
     assert call_handler(handler, [], {"name": "ann", "x": 1}) == "Hello ann"
 
 
-def test_a_mismatch_is_told_in_words() -> None:
+def test_a_mismatch_is_described() -> None:
     assert describe_mismatch(plain, {"to": "ann"}) is None
     assert describe_mismatch(open_ended, {"to": "ann", "x": 1}) is None
     told = describe_mismatch(plain, {"subject": "Hi", "body": "x"})
@@ -127,14 +129,14 @@ def test_the_place_of_a_function_is_its_module_and_name() -> None:
     assert place_of(len) == "builtins.len"
 
 
-def test_one_name_carries_one_value() -> None:
+def test_one_argument_cannot_have_two_values() -> None:
     def both(a: int, /, **rest: int) -> None: ...
 
     with pytest.raises(TypeError, match="'a' twice"):
         bind_arguments(both, (1,), {"a": 2})
 
 
-def test_a_gap_among_the_positional_ones_is_filled_by_its_default() -> None:
+def test_a_gap_in_positional_arguments_is_filled_by_the_default() -> None:
     def gap(a: int = 1, b: int = 2, /) -> tuple[int, int]:
         return a, b
 
@@ -142,7 +144,7 @@ def test_a_gap_among_the_positional_ones_is_filled_by_its_default() -> None:
 
 
 def injecting(fn: Callable[..., Any]) -> Callable[..., Any]:
-    """A decorator of a dependency-injection framework that sets no signature."""
+    """Inject a database, as a dependency-injection framework does, without setting a signature."""
 
     @functools.wraps(fn)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -152,12 +154,12 @@ def injecting(fn: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def saying_so(fn: Callable[..., Any]) -> Callable[..., Any]:
-    """The same, with a signature."""
+    """Inject a database, and set the signature."""
     wrapper: Any = injecting(fn)
     signature = inspect.signature(fn)
     kept = [p for p in signature.parameters.values() if p.name != "db"]
     wrapper.__signature__ = signature.replace(parameters=kept)
-    return wrapper  # type: ignore[no-any-return]  # given a signature above
+    return wrapper  # type: ignore[no-any-return]  # its signature is set above
 
 
 def needs_database(to: str, db: str) -> tuple[str, str]:
@@ -206,7 +208,7 @@ def test_a_wrapper_takes_the_arguments_of_its_signature(fn: Callable[..., Any], 
     assert str(signature.replace(parameters=plain, return_annotation=signature.empty)) == takes
 
 
-def test_a_call_that_a_wrapper_takes_is_sent_and_runs() -> None:
+def test_a_call_that_fits_the_wrapper_is_sent_and_runs() -> None:
     fn = saying_so(needs_database)
     job_kwargs = bind_arguments(fn, ["ann"], {})
     assert call_handler(fn, (), {**job_kwargs, "surplus": 1}) == ("ann", "the database")
@@ -214,7 +216,7 @@ def test_a_call_that_a_wrapper_takes_is_sent_and_runs() -> None:
         bind_arguments(injecting(needs_database), ["ann"], {})
 
 
-def test_without_a_check_positional_only_parameters_are_given_by_position() -> None:
+def test_without_a_check_positional_only_parameters_are_passed_by_position() -> None:
     def by_position(to: str, cc: str = "nobody", /, db: str = "") -> tuple[str, str, str]:
         return to, cc, db
 
@@ -223,7 +225,7 @@ def test_without_a_check_positional_only_parameters_are_given_by_position() -> N
     assert call_handler(fn, (), job_kwargs, check=False) == ("ann", "nobody", "the database")
 
 
-def test_without_a_check_keywords_stay_as_they_are_and_positions_get_names() -> None:
+def test_without_a_check_keywords_stay_unchanged_and_positions_get_names() -> None:
     fn = injecting(needs_database)
     assert bind_arguments(fn, ["ann"], {"more": 1}, check=False) == {"to": "ann", "more": 1}
     with pytest.raises(TypeError, match="'to' twice"):

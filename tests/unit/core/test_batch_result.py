@@ -1,10 +1,10 @@
-"""What became of the messages of one batch."""
+"""The result of one batch."""
 
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.message import Message
 
 
-def test_a_batch_result_counts() -> None:
+def test_a_batch_result_counts_messages() -> None:
     result = BatchProcessingResult("emails")
     messages = [Message(str(n), str(n), "body") for n in range(3)]
     result.update_with_message(messages[0], True)
@@ -16,7 +16,7 @@ def test_a_batch_result_counts() -> None:
     assert result.failed == [messages[1]]
 
 
-def test_two_batch_results_share_nothing() -> None:
+def test_batch_results_do_not_share_state() -> None:
     first, second = BatchProcessingResult("a"), BatchProcessingResult("b", [], [])
     first.update([Message("1", "1", "")], True)
     assert second.total_count() == 0

@@ -1,4 +1,4 @@
-"""Records of failures, which anyone who can send a message can write."""
+"""Records of failures. They are untrusted: anyone who can send a message can write one."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ RECORD = DeadRecord(
 )
 
 
-def test_a_record_is_read_as_it_was_written() -> None:
+def test_a_record_survives_writing_and_reading() -> None:
     assert DeadRecord.from_json(RECORD.to_json()) == RECORD
 
 

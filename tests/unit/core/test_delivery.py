@@ -1,4 +1,4 @@
-"""Calls that may hang, made by a thread of their own."""
+"""Calls that can hang are made in their own thread."""
 
 import os
 import subprocess
@@ -43,13 +43,13 @@ def gate() -> Iterator[Gate]:
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A queue of ten calls without a wait for room."""
+    """Limit the queue to ten calls, and do not wait for room."""
     monkeypatch.setattr(module, "_MOST_CALLS", 10)
     monkeypatch.setattr(module, "_PATIENCE_SECONDS", 0.05)
 
 
 def hung(gate: Gate, **options: object) -> Delivery:
-    delivery = Delivery("a test", **options)  # type: ignore[arg-type]  # those of the class
+    delivery = Delivery("a test", **options)  # type: ignore[arg-type]  # the arguments of the class
     delivery.put(gate)
     assert gate.reached.wait(60)
     return delivery
@@ -66,7 +66,7 @@ def test_calls_are_made_in_order_in_their_context() -> None:
     assert made == [(number, number) for number in range(100)]
 
 
-def test_a_call_that_raises_stops_nothing() -> None:
+def test_a_call_that_raises_does_not_stop_the_thread() -> None:
     made: list[int] = []
     delivery = Delivery("a test")
     delivery.put(sys.exit)
@@ -84,7 +84,7 @@ def test_a_full_queue_drops_calls_and_urgent_ones_last(gate: Gate) -> None:
     began = time.monotonic()
     assert all(delivery.put(made.append, f"error {n}", urgent=True) for n in range(10))
     assert not delivery.put(made.append, "one more", urgent=True)
-    assert time.monotonic() - began < 1  # no producer waits once the thread is known to hang
+    assert time.monotonic() - began < 1  # callers do not wait when the thread is known to hang
     gate.opened.set()
     assert delivery.flush()
     assert made == [f"error {n}" for n in range(10)]
@@ -92,7 +92,7 @@ def test_a_full_queue_drops_calls_and_urgent_ones_last(gate: Gate) -> None:
     assert delivery.put(made.append, "again")
 
 
-def test_a_queue_that_is_merely_slow_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_queue_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_MOST_CALLS", 10)
     made: list[int] = []
 
@@ -101,13 +101,13 @@ def test_a_queue_that_is_merely_slow_loses_nothing(monkeypatch: pytest.MonkeyPat
         made.append(number)
 
     delivery = Delivery("a test")
-    assert all([delivery.put(slow, number) for number in range(100)])  # noqa: C419  # all are put
+    assert all([delivery.put(slow, number) for number in range(100)])  # noqa: C419  # a list, so that every call is put
     assert delivery.flush()
     assert made == list(range(100))
 
 
 @pytest.mark.parametrize("bound", ["characters", "exceptions"])
-def test_what_waits_is_bounded_in_memory(gate: Gate, small: None, bound: str) -> None:
+def test_the_memory_of_waiting_calls_is_limited(gate: Gate, small: None, bound: str) -> None:
     delivery = hung(gate)
     if bound == "characters":
         assert delivery.put(print, size=15_000_000)
@@ -117,7 +117,7 @@ def test_what_waits_is_bounded_in_memory(gate: Gate, small: None, bound: str) ->
         assert sum(put) == 10
 
 
-def test_a_flush_does_not_wait_for_what_hangs(gate: Gate) -> None:
+def test_a_flush_does_not_wait_for_a_call_that_hangs(gate: Gate) -> None:
     delivery = hung(gate)
     began = time.monotonic()
     assert not delivery.flush()
@@ -125,7 +125,7 @@ def test_a_flush_does_not_wait_for_what_hangs(gate: Gate) -> None:
     assert time.monotonic() - began < 10
 
 
-def test_what_has_hung_for_a_minute_is_named(gate: Gate) -> None:
+def test_a_call_that_hangs_for_a_minute_is_reported(gate: Gate) -> None:
     clock = ManualClock()
     delivery = hung(gate, clock=clock)
     delivery.put(print)
@@ -135,11 +135,11 @@ def test_what_has_hung_for_a_minute_is_named(gate: Gate) -> None:
     assert stuck_delivery() == "a test has been stuck for 61 seconds"
     gate.opened.set()
     wait_until(lambda: stuck_delivery() is None)
-    clock.advance(3600)  # without anything to do
+    clock.advance(3600)  # while there is nothing to do
     assert stuck_delivery() is None
 
 
-def test_the_threads_end_for_a_fork_and_start_again() -> None:
+def test_the_threads_end_before_a_fork_and_start_again() -> None:
     made: list[int] = []
     delivery = Delivery("a test")
     delivery.put(made.append, 1)
@@ -152,7 +152,7 @@ def test_the_threads_end_for_a_fork_and_start_again() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:DeprecationWarning")
-def test_a_forked_process_begins_without_what_waits_here(gate: Gate) -> None:
+def test_a_forked_process_starts_with_an_empty_queue(gate: Gate) -> None:
     delivery = hung(gate)
     delivery.put(print)
     reader, writer = os.pipe()
@@ -192,7 +192,7 @@ for number in range(20):
 
 
 @pytest.mark.parametrize("end", ["", "raise ValueError", "sys.exit(1)"])
-def test_nothing_is_lost_at_the_end_of_the_interpreter(end: str) -> None:
+def test_nothing_is_lost_when_the_interpreter_exits(end: str) -> None:
     script = SCRIPT.format(seconds=0.001, end=end)
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     lines = [line for line in ended.stderr.splitlines() if line.startswith(("line", "at exit"))]
@@ -200,7 +200,7 @@ def test_nothing_is_lost_at_the_end_of_the_interpreter(end: str) -> None:
     assert ended.returncode == (1 if end else 0)
 
 
-def test_the_interpreter_does_not_wait_for_what_hangs() -> None:
+def test_the_interpreter_exits_without_waiting_for_a_call_that_hangs() -> None:
     began = time.monotonic()
     script = SCRIPT.format(seconds=1000, end="")
     subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=60)

@@ -1,4 +1,4 @@
-"""The error tree."""
+"""The error classes."""
 
 import inspect
 import pickle
@@ -15,18 +15,18 @@ ALL = [
 ]
 
 
-def test_the_docstring_draws_the_whole_tree() -> None:
+def test_the_docstring_shows_the_whole_tree() -> None:
     assert errors.__doc__ is not None
     drawn = {word for word in errors.__doc__.split() if word[0].isupper() and word.isidentifier()}
     assert {kind.__name__ for kind in ALL} <= drawn
 
 
-def test_the_old_door_has_all_of_them() -> None:
+def test_the_exceptions_module_has_all_errors() -> None:
     for kind in ALL:
         assert getattr(sqsw.exceptions, kind.__name__) is kind
 
 
-def test_an_error_says_what_why_and_what_next() -> None:
+def test_an_error_has_a_message_a_reason_and_a_next_step() -> None:
     error = SQSError("no queue", why="it was deleted", next="create it", code="X")
     assert str(error) == error.message == "no queue"
     assert (error.why, error.next, error.code) == ("it was deleted", "create it", "X")
@@ -48,14 +48,14 @@ def test_an_error_has_the_fields_of_its_class_and_no_others() -> None:
         SQSBatchError("2 failed", [{"Id": "1", "_message": {"MessageBody": "x"}}], why="size"),
     ],
 )
-def test_an_error_survives_the_way_between_processes(error: SQSError) -> None:
+def test_an_error_can_be_pickled(error: SQSError) -> None:
     copy = pickle.loads(pickle.dumps(error))
     assert type(copy) is type(error)
     assert str(copy) == str(error)
     assert vars(copy) == vars(error)
 
 
-def test_a_traceback_shows_why_and_what_to_do() -> None:
+def test_a_traceback_shows_the_reason_and_the_next_step() -> None:
     error = SQSError("it broke", why="it was old", next="buy a new one")
     text = "".join(traceback.format_exception(error))
     assert "it broke\n  why:  it was old\n  next: buy a new one" in text

@@ -1,4 +1,4 @@
-"""The bus: what happened, told to whoever listens."""
+"""The event bus."""
 
 import logging
 import threading
@@ -24,7 +24,7 @@ STARTED = WorkerStarted(("emails",), 1)
 WARNING = QueueWarning("emails", "text", "hint")
 
 
-def test_a_listener_hears_the_kinds_it_asked_for_and_their_children() -> None:
+def test_a_listener_gets_the_kinds_it_subscribed_to_and_their_subclasses() -> None:
     bus = EventBus()
     all_of_them: list[Event] = []
     some: list[Event] = []
@@ -36,7 +36,7 @@ def test_a_listener_hears_the_kinds_it_asked_for_and_their_children() -> None:
     assert some == [WARNING]
 
 
-def test_a_listener_that_raises_is_logged_once_and_stops_nobody(
+def test_a_listener_that_raises_is_logged_once_and_does_not_stop_others(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     bus = EventBus()
@@ -71,14 +71,14 @@ def test_a_failure_is_logged_once_for_each_listener_and_kind(
     bus.subscribe(broken_too, QueueWarning)
     for event in (STARTED, WARNING, STARTED, WARNING):
         bus.publish(event)
-    assert heard == [STARTED, WARNING, STARTED, WARNING]  # it can have recovered
+    assert heard == [STARTED, WARNING, STARTED, WARNING]  # the listener can have recovered
     named = [
         (".broken_too " in r.getMessage(), "QueueWarning" in r.getMessage()) for r in caplog.records
     ]
     assert named == [(False, False), (False, True), (True, True)]
 
 
-def test_while_a_worker_runs_each_listener_has_a_thread_of_its_own() -> None:
+def test_while_a_worker_runs_each_listener_has_its_own_thread() -> None:
     bus = EventBus()
     goes_on = threading.Event()
     heard: list[tuple[Event, int | None]] = []
@@ -101,7 +101,9 @@ def test_while_a_worker_runs_each_listener_has_a_thread_of_its_own() -> None:
         goes_on.set()
 
 
-def test_a_listener_that_wants_to_exit_stops_nobody(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_listener_that_raises_system_exit_does_not_stop_others(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     bus = EventBus()
     heard: list[Event] = []
 
@@ -115,7 +117,7 @@ def test_a_listener_that_wants_to_exit_stops_nobody(caplog: pytest.LogCaptureFix
     assert "of a listener" in caplog.text
 
 
-def test_ctrl_c_in_a_listener_goes_up() -> None:
+def test_ctrl_c_in_a_listener_propagates() -> None:
     bus = EventBus()
 
     def interrupted(event: Event) -> None:
@@ -126,7 +128,7 @@ def test_ctrl_c_in_a_listener_goes_up() -> None:
         bus.publish(STARTED)
 
 
-def test_a_listener_may_subscribe_another_while_it_hears() -> None:
+def test_a_listener_can_subscribe_another_one_during_an_event() -> None:
     bus = EventBus()
     late: list[Event] = []
     bus.subscribe(lambda event: bus.subscribe(late.append))
@@ -136,7 +138,7 @@ def test_a_listener_may_subscribe_another_while_it_hears() -> None:
     assert WARNING in late
 
 
-def test_a_batch_tells_the_bus_of_its_environment_what_it_did(jobs: JobQueue) -> None:
+def test_a_batch_publishes_on_the_bus_of_its_environment(jobs: JobQueue) -> None:
     heard: list[Event] = []
     jobs.env.events.subscribe(heard.append, MessageReceived, JobStarted, JobDone)
     jobs.connect_processor("hello", lambda: None)
@@ -145,11 +147,11 @@ def test_a_batch_tells_the_bus_of_its_environment_what_it_did(jobs: JobQueue) ->
     assert [type(event) for event in heard] == [MessageReceived, JobStarted, JobDone]
 
 
-def test_a_kind_is_wanted_once_somebody_listens() -> None:
+def test_a_kind_is_wanted_if_it_has_a_listener() -> None:
     bus = EventBus()
     bus.subscribe(lambda _: None, QueueWarning)
     assert bus.wants(QueueWarning)
     assert not bus.wants(JobDone)
-    bus.subscribe(lambda _: None, JobEnded)  # later, and to its parent
+    bus.subscribe(lambda _: None, JobEnded)  # subscribed later, and to the parent class
     assert bus.wants(JobDone)
     assert not bus.wants(JobStarted)

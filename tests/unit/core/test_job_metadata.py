@@ -45,7 +45,7 @@ def message(text: str | None) -> Message:
 @pytest.mark.parametrize(
     "metadata", [JobMetadata(), JobMetadata("a-1"), JobMetadata("a-1", RECORD)]
 )
-def test_what_is_written_is_read(metadata: JobMetadata) -> None:
+def test_metadata_survives_writing_and_reading(metadata: JobMetadata) -> None:
     assert metadata_of(message(metadata.to_attribute()["StringValue"])) == metadata
 
 
@@ -60,12 +60,12 @@ def test_what_is_written_is_read(metadata: JobMetadata) -> None:
         json.dumps({"dead": {**RECORD.to_json(), "type": 7}}),
     ],
 )
-def test_an_attribute_that_is_not_ours_says_nothing(text: str) -> None:
+def test_an_attribute_of_another_program_is_ignored(text: str) -> None:
     assert metadata_of(message(text)) == JobMetadata()
     assert job_id_of(message(text)) == "m-1"
 
 
-def test_a_job_without_an_id_has_that_of_its_message() -> None:
+def test_a_job_without_an_id_has_the_id_of_its_message() -> None:
     assert job_id_of(message(None)) == "m-1"
     assert job_id_of(message('{"id":"order-7"}')) == "order-7"
 
@@ -92,7 +92,7 @@ def test_an_entry_gets_an_id_once() -> None:
     assert job_id is not None and is_new(job_id)
 
 
-def test_another_id_keeps_the_record_of_a_dead_job() -> None:
+def test_a_new_id_keeps_the_record_of_a_dead_job() -> None:
     attribute = JobMetadata("a-1", RECORD).to_attribute()
     entry: dict[str, Any] = {"MessageAttributes": {SQSW: attribute}}
     add_job_id(entry, "a-2")

@@ -1,4 +1,4 @@
-"""The message that walks through the house."""
+"""Messages and their leases."""
 
 from typing import Any
 
@@ -12,12 +12,12 @@ def message(**attributes: str) -> Message:
     return Message("id", "handle", "body", attributes=attributes)
 
 
-def test_a_message_tells_what_sqs_says_of_it() -> None:
+def test_a_message_has_the_attributes_that_sqs_reports() -> None:
     told = message(ApproximateReceiveCount="3", MessageGroupId="g", MessageDeduplicationId="d")
     assert (told.receive_count, told.group_id, told.deduplication_id) == (3, "g", "d")
 
 
-def test_what_sqs_does_not_say_is_none_or_one() -> None:
+def test_missing_attributes_have_defaults() -> None:
     told = message()
     assert (told.receive_count, told.group_id, told.deduplication_id) == (1, None, None)
     assert message(ApproximateReceiveCount="many").receive_count == 1
@@ -35,20 +35,20 @@ def test_only_text_is_a_string_attribute() -> None:
 
 
 def test_type_checkers_refuse_to_change_a_message() -> None:
-    # mypy reports an ignore that is not needed. At run time nothing checks it, to save time.
-    message().body = "other"  # type: ignore[misc]  # that is the test
+    # mypy reports an unused ignore, so this line is a check. Python checks nothing, to save time.
+    message().body = "other"  # type: ignore[misc]  # the test
     with pytest.raises(AttributeError):
-        message().text = "other"  # type: ignore[attr-defined]  # slots
+        message().text = "other"  # type: ignore[attr-defined]  # it has slots
 
 
-def test_deliveries_compare_by_what_they_carry_and_not_by_when_they_came() -> None:
+def test_equal_messages_can_have_different_receive_times() -> None:
     assert Message("id", "handle", "body", received_at=1) == Message(
         "id", "handle", "body", received_at=2
     )
     assert Message("id", "handle", "body") != Message("id", "other", "body")
 
 
-def test_a_lease_is_ours_until_it_is_lost() -> None:
+def test_a_lease_is_valid_until_it_is_lost() -> None:
     lease = Lease()
     assert lease.expires_at == float("inf")
     assert not lease.lost.is_set()
@@ -63,7 +63,7 @@ def test_a_lease_is_lost_when_its_event_is_set() -> None:
 
 
 @pytest.mark.parametrize("asked_first", [True, False])
-def test_the_event_of_a_list_is_set_once_one_of_its_leases_is_lost(asked_first: bool) -> None:
+def test_the_event_of_a_list_is_set_when_one_of_its_leases_is_lost(asked_first: bool) -> None:
     leases = [Lease(), Lease(), Lease()]
     job = CurrentJob(
         [Message(str(n), "h", "", lease=each) for n, each in enumerate(leases)], "", {}
@@ -76,7 +76,7 @@ def test_the_event_of_a_list_is_set_once_one_of_its_leases_is_lost(asked_first: 
     assert [lease.is_lost for lease in leases] == [False, True, False]
 
 
-def test_a_lease_is_sure_as_long_as_it_lasts_unless_it_may_end_before() -> None:
+def test_a_lease_is_certain_until_it_expires_unless_it_can_end_earlier() -> None:
     assert Lease(5.0).sure_until == 5.0
     lease = Lease(5.0, 3.0)
     assert (lease.expires_at, lease.sure_until) == (5.0, 3.0)

@@ -1,4 +1,4 @@
-"""How a job ended."""
+"""Results of jobs."""
 
 import pickle
 
@@ -8,13 +8,13 @@ from sqsw.core.results import SUCCEEDED, ProcessingResult, RetryJob
 
 
 class OwnBackoff:
-    """Somebody's own policy: it need not inherit anything."""
+    """A custom policy, which does not inherit from a class of sqsw."""
 
     def get_visibility_timeout(self, message: Message) -> float:
         return 5
 
 
-def test_a_retry_takes_its_policy_first_or_by_name_or_not_at_all() -> None:
+def test_a_retry_takes_its_policy_by_position_or_name_or_has_none() -> None:
     own = OwnBackoff()
     assert RetryJob().backoff_policy is None
     assert RetryJob(IMMEDIATE_RETURN).backoff_policy is IMMEDIATE_RETURN
@@ -33,6 +33,6 @@ def test_a_result_has_the_defaults_of_a_success() -> None:
     assert ProcessingResult(False, policy) == old_way
 
 
-def test_a_retry_survives_the_way_between_processes() -> None:
+def test_a_retry_can_be_pickled() -> None:
     copy = pickle.loads(pickle.dumps(RetryJob(ConstantBackoff(5), "not yet")))
     assert (copy.backoff_policy, str(copy)) == (ConstantBackoff(5), "not yet")

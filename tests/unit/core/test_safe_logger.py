@@ -1,4 +1,4 @@
-"""The loggers of sqsw neither raise nor wait, whatever the application configures."""
+"""The loggers of sqsw neither raise nor wait, however the application configures logging."""
 
 import logging
 import threading
@@ -42,7 +42,7 @@ def setting(key: str) -> Callable[..., logging.LogRecord]:
 
 
 @pytest.mark.parametrize("key", [*OURS, "event", "seconds_s", "reason"])
-def test_a_record_survives_the_record_factory_of_an_app(handler: Collecting, key: str) -> None:
+def test_a_record_keeps_its_fields_with_any_record_factory(handler: Collecting, key: str) -> None:
     before = logging.getLogRecordFactory()
     logging.setLogRecordFactory(setting(key))
     try:
@@ -56,7 +56,7 @@ def test_a_record_survives_the_record_factory_of_an_app(handler: Collecting, key
 
 @pytest.mark.parametrize("error", [RuntimeError, SystemExit])
 @pytest.mark.parametrize("place", ["filter of the logger", "filter", "handler"])
-def test_a_filter_or_a_handler_that_raises_stops_nothing_and_errors_are_still_seen(
+def test_errors_are_shown_even_if_a_filter_or_handler_raises(
     handler: Collecting,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -79,7 +79,7 @@ def test_a_filter_or_a_handler_that_raises_stops_nothing_and_errors_are_still_se
     assert "said so" in shown
 
 
-def test_a_plain_formatter_shows_what_belongs_to_the_event(handler: Collecting) -> None:
+def test_a_plain_formatter_shows_the_fields_of_the_event(handler: Collecting) -> None:
     error = ValueError("no such order")
     values: dict[str, Any] = {"context": {"secret": 1}, "reason": "lines\nand \x1b[2J signs \u202e"}
     log_event(LOGGER, logging.ERROR, "job_failed", error, **OURS, **values)
@@ -89,7 +89,7 @@ def test_a_plain_formatter_shows_what_belongs_to_the_event(handler: Collecting) 
     )
 
 
-def test_records_of_one_event_have_one_template(handler: Collecting) -> None:
+def test_all_records_of_an_event_have_one_template(handler: Collecting) -> None:
     for number in range(3):
         log_event(LOGGER, logging.WARNING, "lease_lost", queue="emails", id=f"id-{number}")
     assert len({record.msg for record in handler.records}) == 1
@@ -100,13 +100,13 @@ def test_the_place_of_a_line_is_that_of_the_caller(handler: Collecting) -> None:
     assert handler.records[0].funcName == "test_the_place_of_a_line_is_that_of_the_caller"
 
 
-def test_a_record_is_of_the_thread_and_the_time_it_was_logged_in(handler: Collecting) -> None:
+def test_a_record_has_the_thread_that_logged_it(handler: Collecting) -> None:
     with handing_over():
         SafeLogger("sqsw.tests").error("said")
     assert handler.records[0].thread == threading.get_ident()
 
 
-def test_what_failed_jobs_had_is_kept_for_few_and_their_text_for_all(handler: Collecting) -> None:
+def test_tracebacks_of_few_failed_jobs_are_kept_and_texts_of_all(handler: Collecting) -> None:
     hangs, goes_on = threading.Event(), threading.Event()
 
     def hang() -> None:
@@ -135,7 +135,7 @@ def test_what_failed_jobs_had_is_kept_for_few_and_their_text_for_all(handler: Co
 
 @pytest.mark.parametrize("error", [None, ValueError("100 %s")])
 @pytest.mark.parametrize("values", [{}, {"queue": None}, {"queue": "100 %s"}])
-def test_the_message_of_every_event_can_be_made(
+def test_every_event_has_a_message(
     handler: Collecting, values: dict[str, Any], error: ValueError | None
 ) -> None:
     log_event(LOGGER, logging.ERROR, "http_failed", error, **values)

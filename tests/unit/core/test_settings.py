@@ -1,4 +1,4 @@
-"""The numbers of a worker."""
+"""The settings of a worker."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from sqsw.core.errors import SettingsError
 from sqsw.core.settings import QueueShare, WorkerSettings
 
 
-def test_the_defaults_are_sound() -> None:
+def test_the_defaults_are_valid() -> None:
     settings = WorkerSettings()
     assert settings.concurrency >= 1
     assert settings.wait_seconds == 20
@@ -24,9 +24,7 @@ def test_the_defaults_are_sound() -> None:
         ("drain_seconds", 0, 43_200),
     ],
 )
-def test_a_number_out_of_its_range_is_refused_by_its_name(
-    name: str, lowest: int, highest: int
-) -> None:
+def test_a_number_out_of_range_is_refused_by_name(name: str, lowest: int, highest: int) -> None:
     make = WorkerSettings
     for value in (lowest, highest):
         assert getattr(make(**{name: value}), name) == value  # type: ignore[arg-type]  # by name
@@ -35,7 +33,7 @@ def test_a_number_out_of_its_range_is_refused_by_its_name(
             make(**{name: value})  # type: ignore[arg-type]  # by name
 
 
-def test_a_share_is_checked_with_the_name_of_its_queue() -> None:
+def test_an_error_in_a_share_names_its_queue() -> None:
     assert QueueShare("emails").weight == 1
     with pytest.raises(SettingsError, match="slots of 'emails' is 0"):
         QueueShare("emails", slots=0)

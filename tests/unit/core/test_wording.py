@@ -1,4 +1,4 @@
-"""How durations, counts, errors and suggestions read."""
+"""Wording of durations, counts, errors and suggestions."""
 
 import pytest
 
@@ -16,11 +16,11 @@ from sqsw.core.wording import counted, described, format_duration, nearest, with
         (90_060.6, "1d1h1m1s"),
     ],
 )
-def test_durations_are_written_as_they_are_read(seconds: float, text: str) -> None:
+def test_durations_are_readable(seconds: float, text: str) -> None:
     assert format_duration(seconds) == text
 
 
-def test_one_is_no_plural() -> None:
+def test_one_is_singular() -> None:
     assert [counted(n, "message") for n in (0, 1, 1204)] == [
         "0 messages",
         "1 message",
@@ -38,7 +38,7 @@ class Dumb(Exception):
         raise RuntimeError("no text")
 
 
-def test_an_error_that_cannot_tell_its_text_is_told_all_the_same() -> None:
+def test_an_error_whose_text_cannot_be_read_is_still_described() -> None:
     assert described(ValueError("no")) == "ValueError: no"
     assert described(Dumb()) == "Dumb: <its text cannot be read>"
 
@@ -57,5 +57,5 @@ def test_an_error_that_cannot_tell_its_text_is_told_all_the_same() -> None:
         ("see http://h:1\n@decorated", "see http://h:1\n@decorated"),
     ],
 )
-def test_an_address_is_told_without_its_password(text: str, told: str) -> None:
+def test_a_password_in_a_url_is_not_shown(text: str, told: str) -> None:
     assert without_password(text) == told

@@ -1,4 +1,4 @@
-"""Code around every job."""
+"""Middlewares around jobs."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,7 +14,7 @@ from sqsw.sqs_env import SQSEnv
 
 
 class Noting:
-    """Notes when it is entered and left, and how."""
+    """Records when it is entered and left, and how."""
 
     def __init__(self, name: str, notes: list[str]) -> None:
         self.name = name
@@ -46,7 +46,7 @@ class Refusing:
 
 
 class Swallowing:
-    """Makes a success of every failure."""
+    """Swallows every ``ValueError``."""
 
     @contextmanager
     def around(self, job: CurrentJob) -> Iterator[None]:
@@ -71,9 +71,7 @@ AROUND_A_FAILURE = [*AROUND[:3], "inner sees a failure", "outer sees a failure"]
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_middlewares_stand_in_order_around_a_function(
-    env: SQSEnv, notes: list[str], fails: bool
-) -> None:
+def test_middlewares_wrap_a_function_in_order(env: SQSEnv, notes: list[str], fails: bool) -> None:
     @env.processor("jobs", "hello")
     def hello() -> None:
         notes.append("hello")
@@ -86,7 +84,7 @@ def test_middlewares_stand_in_order_around_a_function(
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_middlewares_stand_in_order_around_a_coroutine_until_its_end(
+def test_middlewares_wrap_a_coroutine_in_order_until_its_end(
     env: SQSEnv, notes: list[str], fails: bool
 ) -> None:
     import asyncio
@@ -103,7 +101,7 @@ def test_middlewares_stand_in_order_around_a_coroutine_until_its_end(
     assert notes == (AROUND_A_FAILURE if fails else AROUND)
 
 
-def test_middlewares_stand_once_around_a_list_of_jobs(env: SQSEnv, notes: list[str]) -> None:
+def test_middlewares_wrap_a_list_of_jobs_once(env: SQSEnv, notes: list[str]) -> None:
     queue = env.queue("jobs", batching_policy=BatchMessages(10))
     queue.connect_processor("hello", lambda jobs: notes.append(f"{len(jobs)} jobs"))
     for _ in range(3):
@@ -112,7 +110,7 @@ def test_middlewares_stand_once_around_a_list_of_jobs(env: SQSEnv, notes: list[s
     assert notes == [*AROUND[:2], "3 jobs", *AROUND[3:]]
 
 
-def test_middlewares_stand_around_raw_messages(env: SQSEnv, notes: list[str]) -> None:
+def test_middlewares_wrap_raw_messages(env: SQSEnv, notes: list[str]) -> None:
     queue = env.queue("jobs", RawQueue)
     queue.connect_raw_processor(lambda message: notes.append(message.body))
     queue.add_raw_job("raw")
@@ -123,7 +121,9 @@ def test_middlewares_stand_around_raw_messages(env: SQSEnv, notes: list[str]) ->
     ]
 
 
-def test_middlewares_do_not_stand_around_what_is_no_job(env: SQSEnv, notes: list[str]) -> None:
+def test_middlewares_do_not_wrap_messages_without_a_processor(
+    env: SQSEnv, notes: list[str]
+) -> None:
     env.queue("jobs").client.send({"MessageBody": "nobody's"})
     env.queue("jobs").add_job("unknown")
     assert env.process_batch("jobs").failed_count() == 2
@@ -131,7 +131,7 @@ def test_middlewares_do_not_stand_around_what_is_no_job(env: SQSEnv, notes: list
 
 
 @pytest.mark.parametrize("before", [True, False])
-def test_what_a_middleware_raises_is_a_failure_of_the_job(env: SQSEnv, before: bool) -> None:
+def test_an_exception_in_a_middleware_fails_the_job(env: SQSEnv, before: bool) -> None:
     env.middlewares = [Refusing(before)]
     ran: list[str] = []
 
@@ -155,7 +155,7 @@ def test_a_middleware_that_swallows_an_exception_does_not_make_the_job_succeed(e
     assert env.process_batch("jobs").failed_count() == 1
 
 
-def test_the_current_job_is_known_inside_a_middleware(env: SQSEnv) -> None:
+def test_a_middleware_can_read_the_current_job(env: SQSEnv) -> None:
     seen: list[CurrentJob | None] = []
 
     class Looking:

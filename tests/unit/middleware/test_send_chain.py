@@ -1,4 +1,4 @@
-"""Code that sees each message before it is sent."""
+"""Middlewares see each message before it is sent."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +20,7 @@ from tests.job_ids import is_new
 
 
 class Plain:
-    """A middleware that stands around jobs only."""
+    """A middleware for jobs only."""
 
     @contextmanager
     def around(self, job: CurrentJob) -> Iterator[None]:
@@ -28,7 +28,7 @@ class Plain:
 
 
 class Stamping(Plain):
-    """Notes what is sent, and adds an attribute."""
+    """Records what is sent, and adds an attribute."""
 
     def __init__(self, name: str, notes: list[Any]) -> None:
         self.name = name
@@ -40,7 +40,7 @@ class Stamping(Plain):
 
 
 class Failing(Plain):
-    """Cannot do its work for messages with this text."""
+    """Raises an error for messages with the text ``bad``."""
 
     def before_send(self, message: OutgoingEntry) -> None:
         if "bad" in message.entry["MessageBody"]:
@@ -48,7 +48,7 @@ class Failing(Plain):
 
 
 class Filling(Plain):
-    """Adds this number of attributes, or bytes to the body."""
+    """Adds this many attributes, or bytes to the body."""
 
     def __init__(self, attributes: int = 0, size: int = 0) -> None:
         self.attributes, self.size = attributes, size
@@ -91,7 +91,7 @@ def test_each_job_passes_the_middlewares_of_its_environment_and_its_queue(notes:
     assert (attributes["By-env"], attributes["By-queue"]) == ("1", "2")
 
 
-def test_a_new_job_id_is_there_already(notes: list[Any]) -> None:
+def test_a_middleware_sees_the_new_job_id(notes: list[Any]) -> None:
     env = env_with(Stamping("env", notes))
     env.add_job("jobs", "hello")
     (note,) = notes
@@ -100,7 +100,7 @@ def test_a_new_job_id_is_there_already(notes: list[Any]) -> None:
     assert attributes["Sqsw"] == f'{{"id":"{note[3]}"}}'
 
 
-def test_in_a_batch_a_job_is_seen_when_it_is_added_and_once(notes: list[Any]) -> None:
+def test_a_batched_job_is_seen_once_when_it_is_added(notes: list[Any]) -> None:
     env = env_with(Stamping("env", notes))
     queue = env.queue("jobs")
     with queue.add_batch():
@@ -110,7 +110,7 @@ def test_in_a_batch_a_job_is_seen_when_it_is_added_and_once(notes: list[Any]) ->
     assert len(notes) == 12
 
 
-def test_raw_messages_pass_it_without_a_job_name(notes: list[Any]) -> None:
+def test_raw_messages_are_seen_without_a_job_name(notes: list[Any]) -> None:
     env = env_with(Stamping("env", notes))
     env.queue("jobs", RawQueue).add_raw_job("text")
     assert [note[:3] for note in notes] == [("env", "jobs", None)]
@@ -118,7 +118,7 @@ def test_raw_messages_pass_it_without_a_job_name(notes: list[Any]) -> None:
     assert attributes.keys() == {"Sqsw", "By-env"}
 
 
-def test_an_error_refuses_the_message_and_no_other() -> None:
+def test_an_error_refuses_only_its_message() -> None:
     env = env_with(Failing())
     queue = env.queue("jobs")
     with pytest.raises(MessageRefused) as caught:
@@ -133,20 +133,20 @@ def test_an_error_refuses_the_message_and_no_other() -> None:
     assert len(attributes_of(env)) == 1
 
 
-def test_the_limits_hold_for_what_a_middleware_made_of_a_message() -> None:
+def test_limits_apply_after_the_middlewares() -> None:
     with pytest.raises(MessageRefused, match="11 attributes"):
         env_with(Filling(8)).add_job("jobs", "hello")
     with pytest.raises(MessageRefused, match="the limit is 1048576"):
         env_with(Filling(size=MAX_MESSAGE_BYTES)).add_job("jobs", "hello")
 
 
-def test_a_new_job_id_gives_way_to_what_a_middleware_adds() -> None:
+def test_a_new_job_id_is_dropped_to_make_room_for_attributes() -> None:
     env = env_with(Filling(7))
     env.add_job("jobs", "hello")
     (attributes,) = attributes_of(env)
     assert len(attributes) == 10
     assert "Sqsw" not in attributes
-    with pytest.raises(MessageRefused, match="11 attributes"):  # the caller relies on this one
+    with pytest.raises(MessageRefused, match="11 attributes"):  # the caller chose this id
         env.add_job("jobs", "hello", _job_id="mail-1")
 
 
@@ -156,7 +156,7 @@ def send(env: SQSEnv, *lines: OutgoingMessage, queue: str = "jobs") -> tuple[Sen
     return report, results
 
 
-def test_messages_that_are_sent_in_bulk_pass_it_once(notes: list[Any]) -> None:
+def test_bulk_messages_are_seen_once(notes: list[Any]) -> None:
     env = env_with(Stamping("env", notes))
     env.queue("jobs", middlewares=[Stamping("queue", notes)])
     lines = [OutgoingMessage(n, job="hello", args={"n": n}) for n in range(1, 13)]
@@ -166,7 +166,7 @@ def test_messages_that_are_sent_in_bulk_pass_it_once(notes: list[Any]) -> None:
     assert [note[3] for note in notes[::2]] == [result.job_id for result in results]
 
 
-def test_a_queue_that_the_app_does_not_have_passes_that_of_the_environment(
+def test_a_queue_unknown_to_the_app_uses_the_middlewares_of_the_environment(
     notes: list[Any],
 ) -> None:
     env = env_with(Stamping("env", notes))
@@ -190,16 +190,16 @@ def test_an_error_fails_a_line_and_stops_its_group() -> None:
     assert "the tracer is gone" in report.failures[0].message
 
 
-def test_limits_hold_in_bulk_too_and_a_job_id_gives_way() -> None:
+def test_limits_apply_in_bulk_and_a_new_job_id_is_dropped() -> None:
     env = env_with(Filling(7))
     report, results = send(env, OutgoingMessage(job="hello", args={}))
     assert report.sent == 1
-    assert results[0].job_id == results[0].id  # no room for another one
+    assert results[0].job_id == results[0].id  # no room for a job id
     report, _ = send(env_with(Filling(8)), OutgoingMessage(job="hello", args={}))
     assert report.failed == 1
 
 
-def test_a_message_that_is_sent_again_does_not_pass_it(notes: list[Any]) -> None:
+def test_a_pushed_back_message_is_not_seen_again(notes: list[Any]) -> None:
     from sqsw.deadletter_queue import DeadLetterQueue
 
     env = env_with(Stamping("env", notes))
@@ -210,11 +210,11 @@ def test_a_message_that_is_sent_again_does_not_pass_it(notes: list[Any]) -> None
     assert notes == []
 
 
-def test_a_batch_error_has_the_entries_that_were_seen(notes: list[Any]) -> None:
+def test_a_batch_error_has_the_entries_that_the_middlewares_saw(notes: list[Any]) -> None:
     env = env_with(Stamping("env", notes))
     create_fifo_queue(env, "jobs.fifo")
     queue = env.queue("jobs.fifo")
     with pytest.raises(SQSBatchError) as caught, queue.add_batch():
-        queue.add_job("hello", _job_id="mail-1")  # without a deduplication id
+        queue.add_job("hello", _job_id="mail-1")  # no deduplication id
     (failed,) = caught.value.errors
     assert failed["_message"]["MessageAttributes"]["Sqsw"]["StringValue"] == '{"id":"mail-1"}'

@@ -1,4 +1,4 @@
-"""Health by signs of life."""
+"""The health of workers, by their pulses."""
 
 import os
 import time
@@ -28,7 +28,7 @@ def test_a_worker_without_a_problem_is_healthy() -> None:
     clock, events = ManualClock(), EventBus()
     health = Health(clock)
     health.subscribe_to(events)
-    assert health.problem() is None  # it may still be loading its app
+    assert health.problem() is None  # it can still be loading its app
     clock.advance(61)
     assert health.problem() == "no worker is running"
     events.publish(PULSE)
@@ -39,7 +39,7 @@ def test_a_worker_without_a_problem_is_healthy() -> None:
     assert health.problem() == "no answer"
 
 
-def test_a_worker_with_a_stuck_log_is_unhealthy_but_receives(
+def test_a_worker_with_a_stuck_log_is_unhealthy_but_ready(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     events, health = EventBus(), Health()
@@ -64,7 +64,7 @@ def test_only_a_halted_worker_is_not_live(monkeypatch: pytest.MonkeyPatch) -> No
         return None if found is None else (found.reason, found.text)
 
     clock.advance(1000)
-    assert why() is None  # it may still load its app
+    assert why() is None  # it can still be loading its app
     events.publish(replace(PULSE, problem="no answer to receives", stuck="the log"))
     monkeypatch.setattr(health_module, "stuck_delivery", lambda: "the log")
     assert health.why_unhealthy() is not None and health.why_not_ready() is not None
@@ -79,14 +79,14 @@ def test_only_a_halted_worker_is_not_live(monkeypatch: pytest.MonkeyPatch) -> No
     events.publish(replace(PULSE, pid=2, halted="the heartbeat has ended"))
     assert why() == silent
     events.publish(replace(PULSE, pid=2))
-    assert why() is None  # the supervisor replaces the other one
+    assert why() is None  # the supervisor replaces process 1
     for pid in (1, 2):
         events.publish(ChildExited(pid, -9))
     clock.advance(1000)
-    assert why() is None  # the supervisor starts others, or ends
+    assert why() is None  # the supervisor starts new ones, or ends
 
 
-def test_why_no_worker_receives() -> None:
+def test_why_no_worker_is_ready() -> None:
     clock, events = ManualClock(), EventBus()
     health = Health(clock)
     health.subscribe_to(events)
@@ -96,7 +96,9 @@ def test_why_no_worker_receives() -> None:
         return None if found is None else (found.reason, found.code)
 
     assert why() == ("not_started", None)
-    events.publish(ReceiveError("a", ConnectionFailed("no"), 1.0))  # it waits for SQS to begin
+    events.publish(
+        ReceiveError("a", ConnectionFailed("no"), 1.0)
+    )  # the worker waits for SQS before it starts
     assert why() == ("not_started", "ConnectionFailed")
     events.publish(ReceiveDone("a", 0))
     events.publish(PULSE)
@@ -106,7 +108,7 @@ def test_why_no_worker_receives() -> None:
     events.publish(replace(PULSE, pid=2, ready=False, state="quiet"))
     assert why() == ("quiet", None)
     events.publish(ReceiveError("a", AccessDenied("no", code="InvalidClientTokenId"), 1.0))
-    assert why() == ("quiet", None)  # which is why, whatever the receives did before
+    assert why() == ("quiet", None)  # quiet is the reason, whatever the receives did before
     events.publish(replace(PULSE, pid=2, problem="no answer to receives"))
     assert why() == ("failing", "InvalidClientTokenId")
     found = health.why_not_ready()
@@ -141,7 +143,7 @@ def test_one_silent_process_is_a_problem_until_it_has_ended() -> None:
     assert health.problem() == "no worker is running"
 
 
-def test_the_file_is_touched_while_healthy_and_removed(
+def test_the_file_is_touched_while_healthy_and_removed_at_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(health_module, "_TOUCH_SECONDS", 0.02)

@@ -1,4 +1,4 @@
-"""A worker is asked from another process."""
+"""Health checks from another process."""
 
 import http.server
 import os
@@ -23,7 +23,7 @@ PULSE = Pulse(1, 8, 2, {"a": 3}, 100, 500, 30, True, None)
 
 @contextmanager
 def answering(status: int, body: bytes) -> Iterator[str]:
-    """A server that is not a worker."""
+    """Serve this answer from a server that is not a worker."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:

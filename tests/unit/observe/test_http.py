@@ -1,4 +1,4 @@
-"""``/live``, ``/ready``, ``/health`` and ``/metrics`` of workers over HTTP."""
+"""The HTTP endpoints ``/live``, ``/ready``, ``/health`` and ``/metrics`` of a worker."""
 
 import http.client
 import socket
@@ -58,19 +58,21 @@ def test_probes_and_scrapers_are_answered(server: HealthServer, host: str) -> No
     ],
     ids=str,
 )
-def test_web_pages_are_refused(server: HealthServer, path: str, headers: dict[str, str]) -> None:
+def test_requests_from_web_pages_are_refused(
+    server: HealthServer, path: str, headers: dict[str, str]
+) -> None:
     status, text = ask(server, path, headers)
     assert status == 403
     assert "web page" in text or "page of another site" in text
 
 
-def test_the_query_does_not_matter_and_head_has_no_body(server: HealthServer) -> None:
+def test_the_query_is_ignored_and_head_has_no_body(server: HealthServer) -> None:
     assert ask(server, "/metrics?name[]=sqsw_jobs", {})[0] == 200
     assert ask(server, "/metrics", {}, "HEAD") == (200, "")
     assert ask(server, "/health", {}, "POST")[0] == 501
 
 
-def test_clients_that_send_nothing_do_not_keep_a_probe_from_its_answer() -> None:
+def test_silent_clients_do_not_block_a_probe() -> None:
     with server_on() as server, ExitStack() as stack:
         silent = [
             stack.enter_context(socket.create_connection(("127.0.0.1", server.port), 30))
@@ -79,10 +81,10 @@ def test_clients_that_send_nothing_do_not_keep_a_probe_from_its_answer() -> None
         began = time.monotonic()
         assert ask(server, "/health", {})[0] == 200
         assert time.monotonic() - began < 2
-        assert silent[0].recv(1) == b""  # the oldest one made room
+        assert silent[0].recv(1) == b""  # the oldest connection was closed
 
 
-def test_a_process_without_file_descriptors_answers_once_some_are_free() -> None:
+def test_a_process_out_of_file_descriptors_answers_when_some_are_free() -> None:
     code = """
 import resource, socket, time
 from sqsw.observe.health import Health
@@ -110,10 +112,10 @@ with HealthServer("127.0.0.1", 0, health, Metrics(health)) as server:
     assert done.stdout == "HTTP/1.1 200 OK\n", done.stderr
 
 
-def test_the_server_ends_within_its_grace_while_a_client_is_connected() -> None:
+def test_the_server_stops_in_time_while_a_client_is_connected() -> None:
     with server_on() as server:
         client = socket.create_connection(("127.0.0.1", server.port), 30)
-        assert ask(server, "/health", {})[0] == 200  # so the client was accepted
+        assert ask(server, "/health", {})[0] == 200  # so the client was accepted before
         began = time.monotonic()
     assert time.monotonic() - began < 3
     client.close()

@@ -58,7 +58,7 @@ OF_JOB = {**OF_MESSAGE, "job": "send"}
 def records(caplog: pytest.LogCaptureFixture) -> Iterator[list[logging.LogRecord]]:
     collected: list[logging.LogRecord] = []
     handler = logging.Handler()
-    handler.emit = collected.append  # type: ignore[method-assign,assignment]  # all that a handler needs
+    handler.emit = collected.append  # type: ignore[method-assign,assignment]  # a handler needs no more
     logger = logging.getLogger("sqsw.worker")
     logger.addHandler(handler)
     with caplog.at_level(logging.DEBUG, "sqsw.worker"):
@@ -181,7 +181,7 @@ def records(caplog: pytest.LogCaptureFixture) -> Iterator[list[logging.LogRecord
         ),
     ],
 )
-def test_each_event_has_its_line(
+def test_each_event_has_its_log_line(
     records: list[logging.LogRecord], event: Event, level: str, name: str, extra: dict[str, object]
 ) -> None:
     events = EventBus()
@@ -194,7 +194,7 @@ def test_each_event_has_its_line(
     assert not any(MESSAGE.body in str(value) for value in vars(record).values())
 
 
-def test_a_failure_comes_with_its_traceback(records: list[logging.LogRecord]) -> None:
+def test_a_failure_has_its_traceback(records: list[logging.LogRecord]) -> None:
     error = ValueError("no")
     LogListener()(JobFailed(MESSAGE, "send", 1.5, error, 7))
     assert records[0].exc_info is not None
@@ -208,7 +208,7 @@ def test_a_retry_names_its_own_policy(records: list[logging.LogRecord], policy: 
     assert records[0].__dict__.get("backoff_policy") == policy
 
 
-def test_a_subclass_of_the_log_can_hang() -> None:
+def test_a_subclass_of_the_log_listener_can_hang() -> None:
     events, goes_on = EventBus(), threading.Event()
 
     class Hanging(LogListener):
@@ -256,7 +256,7 @@ def test_failed_extensions_are_logged_once_a_minute_per_queue(
     assert [record.__dict__["queue"] for record in records] == ["a", "b", "a"]
 
 
-def test_many_unknown_names_share_a_line_and_a_table_of_bounded_size(
+def test_many_unknown_names_share_a_line_and_a_limited_table(
     records: list[logging.LogRecord],
 ) -> None:
     clock = ManualClock()
@@ -275,7 +275,7 @@ def test_many_unknown_names_share_a_line_and_a_table_of_bounded_size(
     assert len(listener._told) <= 1_001
 
 
-def test_a_long_name_is_cut(records: list[logging.LogRecord]) -> None:
+def test_a_long_name_is_truncated(records: list[logging.LogRecord]) -> None:
     name = "A" * 500_000
     LogListener()(JobUnknown(MESSAGE, name, TaskNotFound(f"no processor {name}"), 300))
     (record,) = records
@@ -283,7 +283,7 @@ def test_a_long_name_is_cut(records: list[logging.LogRecord]) -> None:
     assert len(record.__dict__["reason"]) <= 300
 
 
-def test_another_logger_and_its_level(caplog: pytest.LogCaptureFixture) -> None:
+def test_another_logger_can_be_used_with_its_own_level(caplog: pytest.LogCaptureFixture) -> None:
     logger = logging.getLogger("of.an.app")
     with caplog.at_level(logging.WARNING, "of.an.app"):
         listener = LogListener(logger)
@@ -335,11 +335,15 @@ def test_receives_are_logged_when_their_state_changes(records: list[logging.LogR
         ("json", '{"request_id": "17"}', {"request_id": "17"}),
         ("json", "{}", None),
         ("json", "{broken", None),
-        ("json", '{"a":' + "[" * 950 + "]" * 950 + "}", None),  # the log could not write it
+        (
+            "json",
+            '{"a":' + "[" * 950 + "]" * 950 + "}",
+            None,
+        ),  # the log formatter could not write it
         ("pickle", '{"request_id": "17"}', None),
     ],
 )
-def test_the_context_of_a_job_is_in_its_lines(
+def test_the_log_lines_of_a_job_have_its_context(
     records: list[logging.LogRecord], content_type: str, text: str, context: object
 ) -> None:
     attributes = {"ContentType": content_type, "JobContext": text}

@@ -1,4 +1,4 @@
-"""Figures for Prometheus."""
+"""Prometheus metrics."""
 
 import re
 from collections.abc import Iterator
@@ -26,14 +26,14 @@ def labels(metrics: Metrics) -> set[str]:
 
 
 class TakesAll(JobQueue):
-    """A queue that runs jobs without a processor, as queues that forward jobs do."""
+    """A queue that runs jobs without a processor, like queues that forward jobs."""
 
     def process_message_fallback(self, job_name: str) -> ProcessingResult:
         return ProcessingResult(not job_name.endswith("3"))
 
 
 @pytest.mark.parametrize("queue_class", [JobQueue, TakesAll])
-def test_names_that_senders_invent_are_not_labels(
+def test_names_invented_by_senders_are_not_labels(
     memory_env: SQSEnv, metrics: Metrics, queue_class: type[JobQueue]
 ) -> None:
     memory_env.sqs_client.create_queue(QueueName="jobs")
@@ -78,6 +78,6 @@ def test_events_say_whether_the_job_is_registered(memory_env: SQSEnv) -> None:
 def test_unregistered_names_are_never_labels(metrics: Metrics, kind: type[JobEvent]) -> None:
     arguments = {JobStarted: (), JobFailed: (1.0, ValueError(), 0.0), JobRetry: (1.0, 0.0)}
     sent = message()
-    sent.attributes["SentTimestamp"] = "1"  # type: ignore[index]  # a dictionary, in fact
+    sent.attributes["SentTimestamp"] = "1"  # type: ignore[index]  # it is a dictionary
     metrics(kind(sent, "made-up", *arguments.get(kind, (1.0,)), is_registered=False))
     assert labels(metrics) == {""}

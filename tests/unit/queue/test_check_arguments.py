@@ -1,4 +1,4 @@
-"""Jobs whose arguments are not checked against their function."""
+"""Jobs with ``check_arguments=False``."""
 
 import functools
 from collections.abc import Callable
@@ -17,7 +17,7 @@ seen: list[tuple[Any, ...]] = []
 
 
 def injecting(fn: Callable[..., Any]) -> Callable[..., Any]:
-    """A decorator that removes one argument and adds another, without a signature."""
+    """Replace one argument by another, without setting a signature."""
 
     @functools.wraps(fn)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -74,7 +74,7 @@ def test_keywords_arrive_as_they_were_sent(
             ("ben", "database of t2"),
             ("cleo", "database of t3"),
         ]
-    elif way == "queue":  # a process takes a second to start
+    elif way == "queue":  # only once: a process takes a second to start
         jobs.process_queue(shutdown_policy=MaxTasksShutdown(3), wait_second=0)
         assert failures == []
 

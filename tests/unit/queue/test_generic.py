@@ -1,4 +1,4 @@
-"""The receive side that all queues share."""
+"""What all queues share on the receiving side."""
 
 from collections.abc import Callable
 from enum import Enum
@@ -18,7 +18,7 @@ from sqsw.shutdown_policies import ASAP_SHUTDOWN, IdleShutdown
 from sqsw.sqs_env import SQSEnv
 
 
-def test_a_maker_gives_arguments_ahead(memory_env: SQSEnv) -> None:
+def test_a_maker_stores_arguments_for_later(memory_env: SQSEnv) -> None:
     made = memory_env.queue("jobs", JobQueue.maker(accept=["pickle"]))
     assert isinstance(made, JobQueue)
     assert made.accept == ["pickle"]
@@ -26,13 +26,13 @@ def test_a_maker_gives_arguments_ahead(memory_env: SQSEnv) -> None:
     assert made.get_sqs_queue_name() == "jobs"
 
 
-class Names(str, Enum):  # noqa: UP042  # tells its text otherwise than a StrEnum does
-    """Names of queues, as apps keep them."""
+class Names(str, Enum):  # noqa: UP042  # its str() differs from that of a StrEnum
+    """Names of queues, as an app can define them."""
 
     EMAILS = "emails"
 
 
-def test_the_name_of_a_queue_is_plain_text_and_no_enum() -> None:
+def test_the_name_of_a_queue_becomes_a_plain_str() -> None:
     env = SQSEnv(MemorySession(), queue_prefix="test-")
     queue = env.queue(Names.EMAILS)
     assert (type(queue.name), queue.get_sqs_queue_name()) == (str, "test-emails")
@@ -40,7 +40,7 @@ def test_the_name_of_a_queue_is_plain_text_and_no_enum() -> None:
 
 
 @pytest.mark.parametrize(("wanted", "got"), [(1, 1), (10, 10), (25, 25), (100, 33)])
-def test_raw_messages_are_received_up_to_the_number_that_is_wanted(
+def test_raw_messages_are_received_up_to_the_number_wanted(
     jobs: JobQueue, wanted: int, got: int
 ) -> None:
     with jobs.add_batch():
@@ -51,7 +51,7 @@ def test_raw_messages_are_received_up_to_the_number_that_is_wanted(
     assert len(messages) == got
 
 
-def test_draining_deletes_all_that_can_be_received_and_counts(jobs: JobQueue) -> None:
+def test_draining_deletes_all_visible_messages_and_returns_their_number(jobs: JobQueue) -> None:
     with jobs.add_batch():
         for number in range(33):
             jobs.add_job("count", number=number)
@@ -63,7 +63,7 @@ def test_draining_deletes_all_that_can_be_received_and_counts(jobs: JobQueue) ->
     assert jobs.drain_queue() == 3
 
 
-def test_a_batch_of_an_empty_queue_is_an_empty_result(jobs: JobQueue) -> None:
+def test_a_batch_of_an_empty_queue_returns_an_empty_result(jobs: JobQueue) -> None:
     result = jobs.process_batch()
     assert (result.queue_name, result.total_count()) == ("jobs", 0)
 
@@ -79,9 +79,7 @@ def test_a_batch_of_an_empty_queue_is_an_empty_result(jobs: JobQueue) -> None:
         lambda queue: queue.get_queue(),
     ],
 )
-def test_a_queue_that_is_not_there_is_named(
-    memory_env: SQSEnv, work: Callable[[JobQueue], Any]
-) -> None:
+def test_a_missing_queue_is_named(memory_env: SQSEnv, work: Callable[[JobQueue], Any]) -> None:
     with pytest.raises(QueueNotFound, match="'nowhere'"):
         work(memory_env.queue("nowhere"))
 
@@ -94,7 +92,7 @@ def test_a_queue_that_is_not_there_is_named(
         ("0", WorkerSettings(), MIN_LEASE_SECONDS),
     ],
 )
-def test_a_lane_has_the_lease_of_the_settings_or_of_the_queue(
+def test_the_lease_comes_from_the_settings_or_the_queue(
     jobs: JobQueue, attribute: str, settings: WorkerSettings, lease: int
 ) -> None:
     jobs.client.set_attributes({"VisibilityTimeout": attribute})
@@ -104,7 +102,7 @@ def test_a_lane_has_the_lease_of_the_settings_or_of_the_queue(
     assert (lane.shutdown_policy, lane.backoff_policy) == (ASAP_SHUTDOWN, jobs.backoff_policy)
 
 
-def test_a_worker_runs_where_the_dead_letter_queue_has_no_arn_of_sqs(
+def test_a_dead_letter_target_that_is_not_an_sqs_arn_does_not_stop_a_worker(
     jobs: JobQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     policy = {"RedrivePolicy": '{"maxReceiveCount": 3, "deadLetterTargetArn": "arn:x"}'}
@@ -113,13 +111,13 @@ def test_a_worker_runs_where_the_dead_letter_queue_has_no_arn_of_sqs(
     assert (lane.max_receives, lane.dead_letter_client) == (3, None)
 
 
-def test_a_lane_takes_lists_of_the_size_of_the_queue(fifo_jobs: JobQueue) -> None:
+def test_the_lists_of_a_lane_have_the_batch_size_of_the_queue(fifo_jobs: JobQueue) -> None:
     fifo_jobs.batching_policy = BatchMessages(25)
     lane = lane_of(fifo_jobs, WorkerSettings(), ASAP_SHUTDOWN)
     assert (lane.batch_size, lane.is_fifo) == (25, True)
 
 
-def test_a_queue_is_worked_until_its_policy_says_stop(jobs: JobQueue) -> None:
+def test_a_queue_is_processed_until_its_policy_stops(jobs: JobQueue) -> None:
     seen: list[int] = []
 
     @jobs.processor("count")
@@ -133,7 +131,7 @@ def test_a_queue_is_worked_until_its_policy_says_stop(jobs: JobQueue) -> None:
     assert sorted(seen) == list(range(25))
 
 
-def test_one_job_runs_at_a_time_unless_more_are_asked_for(jobs: JobQueue) -> None:
+def test_one_job_runs_at_a_time_by_default(jobs: JobQueue) -> None:
     running: list[int] = []
     most: list[int] = []
 
@@ -150,14 +148,14 @@ def test_one_job_runs_at_a_time_unless_more_are_asked_for(jobs: JobQueue) -> Non
     assert (len(most), max(most)) == (30, 1)
 
 
-def test_numbers_out_of_their_range_are_refused_before_anything_runs(jobs: JobQueue) -> None:
+def test_numbers_out_of_range_are_refused_before_anything_runs(jobs: JobQueue) -> None:
     with pytest.raises(SettingsError, match="wait_seconds is 21"):
         jobs.process_queue(wait_second=21)
     with pytest.raises(SettingsError, match="concurrency is 0"):
         jobs.process_queue(concurrency=0)
 
 
-def test_a_queue_that_will_hurt_is_warned_about(jobs: JobQueue) -> None:
+def test_a_badly_configured_queue_causes_warnings(jobs: JobQueue) -> None:
     heard: list[Event] = []
     jobs.env.events.subscribe(heard.append, QueueWarning, WorkerStopped)
     jobs.client.set_attributes({"VisibilityTimeout": "0"})
@@ -169,7 +167,7 @@ def test_a_queue_that_will_hurt_is_warned_about(jobs: JobQueue) -> None:
     assert isinstance(heard[-1], WorkerStopped)
 
 
-def test_a_queue_with_a_dead_letter_queue_is_not_warned_about(
+def test_a_queue_with_a_dead_letter_queue_causes_no_warnings(
     memory_env: SQSEnv, jobs: JobQueue
 ) -> None:
     heard: list[Event] = []
@@ -178,6 +176,8 @@ def test_a_queue_with_a_dead_letter_queue_is_not_warned_about(
     jobs.client.set_attributes({"RedrivePolicy": memory_env.redrive_policy("dead", 12).to_json()})
     jobs.connect_processor("count", print, backoff_policy=DEFAULT_BACKOFF)
     jobs.process_queue(IdleShutdown(0), wait_second=0)
-    memory_env.sqs_client.create_queue(QueueName="emails_dead")  # worked in place: nor is that one
+    memory_env.sqs_client.create_queue(
+        QueueName="emails_dead"
+    )  # a dead-letter queue causes none either
     memory_env.queue("emails_dead").process_queue(IdleShutdown(0), wait_second=0)
     assert heard == []

@@ -1,4 +1,4 @@
-"""Every message that is sent has a job id."""
+"""Every sent message has a job ID."""
 
 import json
 import uuid
@@ -17,7 +17,7 @@ from tests.job_ids import is_new
 
 
 def carried(jobs: JobQueue) -> list[str]:
-    """Take all messages out; their job ids."""
+    """Take all messages out of the queue and return their job IDs."""
     messages = jobs.get_raw_messages()
     jobs.client.delete_batch(messages)
     texts = [message.string_attribute("Sqsw") for message in messages]
@@ -86,7 +86,7 @@ def test_the_caller_can_choose_the_id(jobs: JobQueue, send: Send) -> None:
 @pytest.mark.parametrize(
     "job_id", ["", "two words", "é", "a\n", "\x7f", "x" * 129, 17, uuid.UUID(int=1), b"a", True]
 )
-def test_what_cannot_be_an_id_is_refused(jobs: JobQueue, send: Send, job_id: Any) -> None:
+def test_an_invalid_id_is_refused(jobs: JobQueue, send: Send, job_id: Any) -> None:
     with pytest.raises(MessageRefused) as caught:
         send(jobs, {"_job_id": job_id})
     assert "cannot be a job id" in caught.value.message
@@ -94,7 +94,7 @@ def test_what_cannot_be_an_id_is_refused(jobs: JobQueue, send: Send, job_id: Any
     assert jobs.drain_queue() == 0
 
 
-def test_the_id_is_no_argument_of_the_job(jobs: JobQueue) -> None:
+def test_the_id_is_not_an_argument_of_the_job(jobs: JobQueue) -> None:
     @jobs.processor("hello")
     def hello(name: str) -> None: ...
 
@@ -107,7 +107,7 @@ def test_the_id_is_no_argument_of_the_job(jobs: JobQueue) -> None:
         def other(_job_id: str) -> None: ...
 
 
-def test_ids_sort_by_the_time_of_the_send(jobs: JobQueue, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ids_sort_by_send_time(jobs: JobQueue, monkeypatch: pytest.MonkeyPatch) -> None:
     now = iter(range(1_800_000_000_000_000_000, 1_900_000_000_000_000_000, 1_000_000))
     monkeypatch.setattr("time.time_ns", lambda: next(now))
     sent = []
@@ -117,7 +117,7 @@ def test_ids_sort_by_the_time_of_the_send(jobs: JobQueue, monkeypatch: pytest.Mo
     assert sent == sorted(sent)
 
 
-def test_the_largest_messages_go_without_one(memory_env: SQSEnv, jobs: JobQueue) -> None:
+def test_the_largest_messages_have_no_id(memory_env: SQSEnv, jobs: JobQueue) -> None:
     raw = RawQueue(memory_env, "jobs")
     raw.add_raw_job("x" * MAX_MESSAGE_BYTES)
     (message,) = jobs.get_raw_messages()
@@ -128,7 +128,7 @@ def test_the_largest_messages_go_without_one(memory_env: SQSEnv, jobs: JobQueue)
         raw.add_raw_job("x" * (MAX_MESSAGE_BYTES + 1))
 
 
-def test_a_job_knows_its_id_also_when_it_comes_again(jobs: JobQueue) -> None:
+def test_a_job_keeps_its_id_when_it_is_received_again(jobs: JobQueue) -> None:
     seen: list[Any] = []
 
     @jobs.processor("hello")

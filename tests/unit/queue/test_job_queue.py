@@ -1,4 +1,4 @@
-"""A queue of jobs: registering, sending, running."""
+"""Job queues: registering, sending and running jobs."""
 
 import json
 from collections.abc import AsyncIterator, Iterator
@@ -32,7 +32,7 @@ def another(name: str = "") -> None: ...
 # -- registering ----------------------------------------------------------------------------------
 
 
-def test_a_taken_name_is_refused_with_both_functions_and_their_sources(memory_env: SQSEnv) -> None:
+def test_a_name_in_use_is_refused_with_both_functions_and_their_sources(memory_env: SQSEnv) -> None:
     queue = memory_env.queue("jobs")
     queue.processor("hello")(hello)
     with (
@@ -49,7 +49,7 @@ def test_a_taken_name_is_refused_with_both_functions_and_their_sources(memory_en
     assert caught.value.next == "rename one"
 
 
-def test_the_same_function_may_be_registered_again_and_connecting_replaces(
+def test_the_same_function_can_be_registered_again_and_connect_replaces_it(
     memory_env: SQSEnv,
 ) -> None:
     queue = memory_env.queue("jobs")
@@ -61,7 +61,7 @@ def test_the_same_function_may_be_registered_again_and_connecting_replaces(
     assert queue.get_processor("nobody") is None
 
 
-def test_one_function_may_have_several_names(memory_env: SQSEnv) -> None:
+def test_one_function_can_have_several_names(memory_env: SQSEnv) -> None:
     queue = memory_env.queue("jobs")
     queue.processor("first")(hello)
     queue.processor("second")(hello)
@@ -69,18 +69,18 @@ def test_one_function_may_have_several_names(memory_env: SQSEnv) -> None:
 
 
 @pytest.mark.parametrize("keywords", [{}, {"pass_context": True}])
-def test_a_queue_name_too_many_is_refused_with_what_was_meant(
+def test_an_extra_queue_name_is_refused_with_the_right_call(
     memory_env: SQSEnv, keywords: dict[str, Any]
 ) -> None:
     queue = memory_env.queue("jobs")
     with pytest.raises(TypeError) as caught:
-        queue.processor("q1", "hello", **keywords)  # type: ignore[call-overload]  # the slip
+        queue.processor("q1", "hello", **keywords)  # type: ignore[call-overload]  # the mistake
     for hint in ("env.processor('q1', 'hello', …)", "queue.processor('hello', …)"):
         assert hint in str(caught.value)
     assert queue.processors == {}
 
 
-def test_processors_are_copied_to_another_queue_and_stay_where_they_were(
+def test_processors_are_copied_to_another_queue(
     memory_env: SQSEnv,
 ) -> None:
     jobs, dead = memory_env.queue("jobs"), memory_env.queue("dead")
@@ -96,14 +96,14 @@ def test_processors_are_copied_to_another_queue_and_stay_where_they_were(
 # -- sending --------------------------------------------------------------------------------------
 
 
-def test_a_job_is_sent_at_once_and_its_id_is_that_of_sqs(jobs: JobQueue) -> None:
+def test_a_job_is_sent_at_once_and_its_message_id_is_returned(jobs: JobQueue) -> None:
     sent = jobs.add_job("hello", name="ann")
     (message,) = jobs.get_raw_messages()
     assert message.message_id == sent
     assert json.loads(message.body) == {"name": "ann"}
 
 
-def test_no_wrong_job_reaches_the_queue(jobs: JobQueue) -> None:
+def test_an_invalid_job_is_not_sent(jobs: JobQueue) -> None:
     with pytest.raises(MessageRefused, match="argument 'at'"):
         jobs.add_job("hello", at={1})
     with pytest.raises(MessageRefused, match="901 seconds"):
@@ -111,17 +111,17 @@ def test_no_wrong_job_reaches_the_queue(jobs: JobQueue) -> None:
     assert jobs.drain_queue() == 0
 
 
-def test_a_context_that_cannot_be_carried_is_refused(jobs: JobQueue) -> None:
+def test_a_context_that_cannot_be_encoded_is_refused(jobs: JobQueue) -> None:
     with jobs.env.context(user={1}), pytest.raises(MessageRefused, match="'user'"):
         jobs.add_job("hello")
 
 
-def test_a_queue_that_is_not_there_is_named(memory_env: SQSEnv) -> None:
+def test_a_missing_queue_is_named(memory_env: SQSEnv) -> None:
     with pytest.raises(QueueNotFound, match="'nowhere'"):
         memory_env.queue("nowhere").add_job("hello")
 
 
-def test_a_raw_job_is_sent_as_it_is(fifo_jobs: JobQueue) -> None:
+def test_a_raw_job_is_sent_unchanged(fifo_jobs: JobQueue) -> None:
     fifo_jobs.add_raw_job("hello", "[]", '{"a":1}', "yaml", None, "d", "g")
     (message,) = fifo_jobs.get_raw_messages()
     assert message.body == "[]"
@@ -133,7 +133,7 @@ def test_a_raw_job_is_sent_as_it_is(fifo_jobs: JobQueue) -> None:
 # -- running --------------------------------------------------------------------------------------
 
 
-def test_each_job_is_run_by_the_processor_of_its_name(jobs: JobQueue) -> None:
+def test_each_job_runs_in_the_processor_of_its_name(jobs: JobQueue) -> None:
     seen: list[str] = []
     jobs.connect_processor("a", lambda: seen.append("a"))
     jobs.connect_processor("b", lambda: seen.append("b"))
@@ -143,7 +143,7 @@ def test_each_job_is_run_by_the_processor_of_its_name(jobs: JobQueue) -> None:
     assert sorted(seen) == ["a", "a", "b"]
 
 
-def test_one_bad_job_fails_alone(jobs: JobQueue) -> None:
+def test_a_failing_job_does_not_affect_the_others(jobs: JobQueue) -> None:
     def hello(number: int) -> None:
         if number == 1:
             raise ValueError
@@ -156,7 +156,7 @@ def test_one_bad_job_fails_alone(jobs: JobQueue) -> None:
     assert json.loads(result.failed[0].body) == {"number": 1}
 
 
-def test_an_unknown_job_is_put_back_for_five_minutes_and_never_deleted(
+def test_an_unknown_job_is_hidden_for_five_minutes_and_never_deleted(
     jobs: JobQueue, memory_env: SQSEnv
 ) -> None:
     jobs.connect_processor("known", hello)
@@ -178,14 +178,14 @@ def test_an_unknown_job_is_put_back_for_five_minutes_and_never_deleted(
     assert len(jobs.get_raw_messages()) == 1
 
 
-def test_a_message_without_a_job_name_is_a_named_failure(jobs: JobQueue) -> None:
+def test_a_message_without_a_job_name_fails_with_an_error(jobs: JobQueue) -> None:
     result = jobs.process_message(Message("id", "handle", "{}"))
     assert isinstance(result, ProcessingResult)
     assert isinstance(result.error, DecodeError)
     assert "no attribute JobName" in str(result.error)
 
 
-def test_the_accepted_content_types_are_those_of_the_queue_or_of_the_environment() -> None:
+def test_the_accepted_content_types_come_from_the_queue_or_the_environment() -> None:
     env = SQSEnv(MemorySession(), accept=["json"])
     for name in ("strict", "trusting"):
         env.sqs_client.create_queue(QueueName=name)
@@ -201,7 +201,7 @@ def test_the_accepted_content_types_are_those_of_the_queue_or_of_the_environment
         assert [m.string_attribute("ContentType") for m in result.failed] == [refused]
 
 
-def test_an_override_of_a_queue_may_answer_with_a_bool_as_in_sqs_workers(
+def test_an_override_can_return_a_bool_as_in_sqs_workers(
     memory_env: SQSEnv,
 ) -> None:
     class Forgiving(JobQueue):
@@ -217,7 +217,7 @@ def test_an_override_of_a_queue_may_answer_with_a_bool_as_in_sqs_workers(
     assert [m.string_attribute("JobName") for m in result.failed] == ["unknown"]
 
 
-def test_coroutines_want_the_loop_and_functions_a_thread(jobs: JobQueue) -> None:
+def test_coroutines_run_on_the_loop_and_functions_in_a_thread(jobs: JobQueue) -> None:
     async def later() -> None: ...
 
     jobs.connect_processor("later", later)
@@ -232,7 +232,7 @@ def test_coroutines_want_the_loop_and_functions_a_thread(jobs: JobQueue) -> None
     assert jobs.look_up(Message("i", "h", "")) == JobKey(None, "thread", is_registered=False)
 
 
-def test_a_generator_function_can_be_no_job(jobs: JobQueue) -> None:
+def test_a_generator_function_cannot_be_a_job(jobs: JobQueue) -> None:
     def plain() -> Iterator[int]:
         yield 1
 
@@ -244,7 +244,7 @@ def test_a_generator_function_can_be_no_job(jobs: JobQueue) -> None:
             jobs.processor("hello")(fn)
 
 
-def test_a_parameter_that_could_never_reach_the_job_is_refused(jobs: JobQueue) -> None:
+def test_a_parameter_that_can_never_be_passed_is_refused(jobs: JobQueue) -> None:
     def hello(_group_id: str) -> None: ...
 
     with pytest.raises(TypeError, match="_group_id"):

@@ -14,7 +14,7 @@ from sqsw.registry import TaskRegistry
 from sqsw.sqs_env import SQSEnv
 
 
-class Name(str, enum.Enum):  # noqa: UP042  # str() of it is not its value
+class Name(str, enum.Enum):  # noqa: UP042  # its str() is not its value
     HELLO = "hello"
 
 
@@ -40,7 +40,7 @@ BAD_TEXTS = ["", "a\0b", "\x1b[2J", "\ud800", "\uffff"]
 
 @pytest.mark.parametrize("name", BAD_TEXTS)
 @pytest.mark.parametrize("way", WAYS)
-def test_a_name_that_no_job_can_be_sent_with_is_refused(
+def test_a_name_that_cannot_be_sent_cannot_be_registered(
     jobs: JobQueue, memory_env: SQSEnv, way: str, name: str
 ) -> None:
     with pytest.raises(SettingsError, match=r"is not a valid job name") as caught:
@@ -51,7 +51,7 @@ def test_a_name_that_no_job_can_be_sent_with_is_refused(
 
 @pytest.mark.parametrize("name", BAD_TEXTS)
 @pytest.mark.parametrize("way", SEND)
-def test_a_job_cannot_be_sent_with_such_a_name(
+def test_a_job_with_an_invalid_name_cannot_be_sent(
     jobs: JobQueue, memory_env: SQSEnv, way: str, name: str
 ) -> None:
     with pytest.raises(MessageRefused, match="the attribute 'JobName'"):
@@ -74,7 +74,7 @@ def test_none_is_not_a_name(jobs: JobQueue, memory_env: SQSEnv, way: str) -> Non
         WAYS[way](memory_env, None)
 
 
-def test_a_member_of_a_str_enum_is_its_value(jobs: JobQueue, memory_env: SQSEnv) -> None:
+def test_a_member_of_a_str_enum_stands_for_its_value(jobs: JobQueue, memory_env: SQSEnv) -> None:
     for way in ("env", "queue", "connect"):
         assert WAYS[way](memory_env, Name.HELLO).job_name == "hello"
     assert [*map(type, jobs.processors)] == [str]
@@ -84,7 +84,7 @@ def test_a_member_of_a_str_enum_is_its_value(jobs: JobQueue, memory_env: SQSEnv)
     assert names == ["hello"] * len(SEND)
 
 
-def test_a_group_and_a_deduplication_id_are_values_too(fifo_jobs: JobQueue) -> None:
+def test_group_and_deduplication_ids_can_be_enum_members_too(fifo_jobs: JobQueue) -> None:
     fifo_jobs.add_job("hello", _group_id=Name.HELLO, _deduplication_id=Name.HELLO)
     (message,) = fifo_jobs.get_raw_messages()
     assert (message.group_id, message.deduplication_id) == ("hello", "hello")
@@ -99,14 +99,14 @@ def test_a_decorator_without_parentheses_says_what_is_missing(memory_env: SQSEnv
 
 
 @pytest.mark.parametrize("name", ["", "a\0b", "a b", "a\n"])
-def test_a_queue_name_that_sqs_cannot_have_is_refused(memory_env: SQSEnv, name: str) -> None:
+def test_an_invalid_queue_name_is_refused(memory_env: SQSEnv, name: str) -> None:
     with pytest.raises(SettingsError, match="queue"):
         memory_env.queue(name)
     with pytest.raises(SettingsError, match="queue"):
         TaskRegistry().task(name)
 
 
-def test_a_task_without_a_name_of_its_own_has_to_be_given_one() -> None:
+def test_a_function_without_a_name_needs_a_job_name() -> None:
     with pytest.raises(TypeError, match="job name"):
         TaskRegistry().task("jobs")(functools.partial(hello, name="ben"))
 
@@ -117,7 +117,7 @@ class Methods:
 
     @classmethod
     def of_class(cls) -> None:
-        """A function that becomes a job when it is read from the class."""
+        """Become a job when read from the class."""
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ class Methods:
         (Methods().make, "is a generator function"),
     ],
 )
-def test_a_function_that_can_never_run_is_refused_with_a_reason(
+def test_a_function_that_can_never_run_is_refused_with_the_reason(
     memory_env: SQSEnv, function: Any, reason: str
 ) -> None:
     raw = memory_env.queue("raw", RawQueue)

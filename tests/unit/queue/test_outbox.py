@@ -1,4 +1,4 @@
-"""Open batches: collected, sent ten at a time, and nothing is lost."""
+"""Open batches: jobs are collected and sent ten at a time, and none is lost."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ from sqsw.queue.raw_queue import RawQueue
 
 @pytest.fixture
 def sent(jobs: JobQueue) -> list[int]:
-    """The number of entries in each call from here on."""
+    """The number of entries of each call."""
     calls: list[int] = []
     jobs.client.boto3_client.meta.events.register(
         "provide-client-params.sqs.SendMessageBatch",
@@ -26,7 +26,7 @@ def sent(jobs: JobQueue) -> list[int]:
 
 
 def numbers(queue: JobQueue) -> list[int]:
-    """The jobs in the queue, by their number."""
+    """Take all jobs out of the queue and return their numbers."""
     found: list[int] = []
     while messages := queue.get_raw_messages():
         found += [json.loads(message.body)["number"] for message in messages]
@@ -34,7 +34,7 @@ def numbers(queue: JobQueue) -> list[int]:
     return sorted(found)
 
 
-def test_jobs_wait_for_the_end_of_the_block_or_for_the_tenth(
+def test_jobs_are_sent_at_the_end_of_the_block_or_at_the_tenth(
     jobs: JobQueue, sent: list[int]
 ) -> None:
     with jobs.add_batch():
@@ -50,26 +50,26 @@ def test_jobs_wait_for_the_end_of_the_block_or_for_the_tenth(
     assert jobs.add_job("count", number=0)
 
 
-def test_batches_are_split_by_bytes_as_well(jobs: JobQueue, sent: list[int]) -> None:
+def test_batches_are_also_split_by_size(jobs: JobQueue, sent: list[int]) -> None:
     body = "x" * (MAX_MESSAGE_BYTES // 3)
     with jobs.add_batch():
         for number in range(7):
             jobs.add_job("count", number=number, body=body)
-        assert sent == [2, 2, 2]  # what would not fit into a call with the next job
+        assert sent == [2, 2, 2]  # the next job would not have fitted into the call
     assert sent == [2, 2, 2, 1]
     assert numbers(jobs) == list(range(7))
 
 
-def test_the_bytes_that_count_are_those_of_utf_8(jobs: JobQueue, sent: list[int]) -> None:
+def test_the_size_is_counted_in_utf_8_bytes(jobs: JobQueue, sent: list[int]) -> None:
     body = "☃" * (MAX_MESSAGE_BYTES // 3 // 2)
     with jobs.add_batch():
         for _ in range(4):
             jobs.add_raw_job("count", body)
-    # Two bodies would fit to the byte, their attributes do not.
+    # Two bodies would just fit, but not with their attributes.
     assert sent == [1, 1, 1, 1]
 
 
-def test_batches_may_stand_inside_each_other(jobs: JobQueue, sent: list[int]) -> None:
+def test_batches_can_be_nested(jobs: JobQueue, sent: list[int]) -> None:
     with jobs.add_batch():
         jobs.add_job("count", number=1)
         with jobs.add_batch():
@@ -85,14 +85,12 @@ def test_batches_may_stand_inside_each_other(jobs: JobQueue, sent: list[int]) ->
     assert sent == [2, 1]
 
 
-def test_closing_what_is_not_open_is_an_error(jobs: JobQueue) -> None:
+def test_closing_a_batch_that_is_not_open_is_an_error(jobs: JobQueue) -> None:
     with pytest.raises(RuntimeError, match="no open batch"):
         jobs.close_add_batch()
 
 
-def test_a_block_that_raises_discards_its_jobs_that_are_not_sent_yet(
-    jobs: JobQueue, sent: list[int]
-) -> None:
+def test_a_block_that_raises_discards_its_unsent_jobs(jobs: JobQueue, sent: list[int]) -> None:
     with pytest.raises(ValueError, match="inside"), jobs.add_batch():
         for number in range(12):
             jobs.add_job("count", number=number)
@@ -116,7 +114,7 @@ def test_an_inner_block_that_raises_discards_only_its_own_jobs(jobs: JobQueue) -
     assert numbers(jobs) == [1, 2, 5]
 
 
-def test_an_async_block_sends_in_a_thread_and_discards_as_the_other_one(
+def test_an_async_block_sends_in_a_thread_and_discards_its_jobs_too(
     jobs: JobQueue, sent: list[int]
 ) -> None:
     threads: list[int] = []
@@ -136,7 +134,7 @@ def test_an_async_block_sends_in_a_thread_and_discards_as_the_other_one(
             async with jobs.add_batch():
                 jobs.add_job("count", number=3)
                 raise ValueError("inside")
-        assert jobs.add_job("count", number=4)  # the batch is over
+        assert jobs.add_job("count", number=4)  # outside of the batch
 
     asyncio.run(main())
     assert sent == [2]
@@ -144,7 +142,7 @@ def test_an_async_block_sends_in_a_thread_and_discards_as_the_other_one(
     assert numbers(jobs) == [1, 2, 4]
 
 
-def test_a_refused_job_leaves_the_rest_of_the_batch_alone(jobs: JobQueue) -> None:
+def test_a_refused_job_does_not_affect_the_rest_of_its_batch(jobs: JobQueue) -> None:
     with jobs.add_batch():
         jobs.add_job("count", number=1)
         with pytest.raises(MessageRefused):
@@ -153,7 +151,7 @@ def test_a_refused_job_leaves_the_rest_of_the_batch_alone(jobs: JobQueue) -> Non
     assert numbers(jobs) == [1, 3]
 
 
-def test_what_sqs_refuses_is_told_at_the_end_and_all_others_are_sent(
+def test_jobs_that_sqs_refuses_are_reported_at_the_end_and_the_rest_is_sent(
     jobs: JobQueue, sent: list[int]
 ) -> None:
     jobs.client.set_attributes({"MaximumMessageSize": "1024"})
@@ -172,13 +170,13 @@ def test_what_sqs_refuses_is_told_at_the_end_and_all_others_are_sent(
         assert error["Message"]
         assert error["_message"]["MessageAttributes"]["JobName"]["StringValue"] == "count"
     assert caught.value.why
-    # The entry can be sent again as it is, once the reason is gone.
+    # The entries can be sent again unchanged when the reason is gone.
     jobs.client.set_attributes({"MaximumMessageSize": "1048576"})
     jobs.client.send_batch([error["_message"] for error in errors])
     assert numbers(jobs) == sorted(large)
 
 
-def test_a_call_that_fails_as_a_whole_fails_its_jobs_and_no_others(jobs: JobQueue) -> None:
+def test_a_failed_call_fails_only_its_own_jobs(jobs: JobQueue) -> None:
     failing: list[Any] = []
 
     def refuse_the_first(params: dict[str, Any], **_: object) -> None:
@@ -197,15 +195,15 @@ def test_a_call_that_fails_as_a_whole_fails_its_jobs_and_no_others(jobs: JobQueu
     assert {error["Code"] for error in caught.value.errors} == {"InvalidBatchEntryId"}
 
 
-def test_a_queue_that_is_not_there_fails_all_jobs_of_the_batch(jobs: JobQueue) -> None:
-    nowhere = jobs.env.queue("nowhere")  # type: ignore[attr-defined]  # an SQSEnv
+def test_a_missing_queue_fails_all_jobs_of_the_batch(jobs: JobQueue) -> None:
+    nowhere = jobs.env.queue("nowhere")  # type: ignore[attr-defined]  # it is an SQSEnv
     with pytest.raises(SQSBatchError) as caught, nowhere.add_batch():
         for number in range(3):
             nowhere.add_job("count", number=number)
     assert len(caught.value.errors) == 3
 
 
-def test_a_fifo_queue_that_wants_deduplication_ids_says_how_to_give_them(
+def test_a_missing_deduplication_id_is_reported_with_the_way_to_set_it(
     fifo_jobs: JobQueue,
 ) -> None:
     wanted = "needs a deduplication id"
@@ -220,19 +218,21 @@ def test_a_fifo_queue_that_wants_deduplication_ids_says_how_to_give_them(
     assert (caught.value.next or "").startswith(plain.value.next)
 
 
-def test_every_thread_has_a_batch_of_its_own(jobs: JobQueue, sent: list[int]) -> None:
+def test_every_thread_has_its_own_batch(jobs: JobQueue, sent: list[int]) -> None:
     with jobs.add_batch():
         jobs.add_job("count", number=1)
         ids: list[str | None] = []
         thread = threading.Thread(target=lambda: ids.append(jobs.add_job("count", number=2)))
         thread.start()
         thread.join()
-        assert ids[0]  # it was sent at once: this thread has opened no batch
+        assert ids[0]  # sent at once: this thread has no open batch
         assert sent == []
     assert sent == [1]
 
 
-def test_a_task_that_outlives_the_block_sends_by_itself(jobs: JobQueue, sent: list[int]) -> None:
+def test_a_task_that_outlives_the_block_sends_its_jobs_at_once(
+    jobs: JobQueue, sent: list[int]
+) -> None:
     async def late(gate: asyncio.Event) -> str | None:
         await gate.wait()
         return jobs.add_job("count", number=2)
@@ -269,7 +269,7 @@ def test_a_task_that_ends_inside_the_block_adds_to_its_batch(
     assert numbers(jobs) == list(range(14))
 
 
-def test_two_tasks_have_two_batches(jobs: JobQueue, sent: list[int]) -> None:
+def test_two_tasks_have_separate_batches(jobs: JobQueue, sent: list[int]) -> None:
     async def send(number: int, barrier: asyncio.Barrier) -> None:
         with jobs.add_batch():
             jobs.add_job("count", number=number)
@@ -295,7 +295,7 @@ def test_fifo_batches_keep_their_order(fifo_jobs: JobQueue) -> None:
     assert found == list(range(15))
 
 
-def test_a_batch_that_a_task_opens_inside_the_block_is_its_own(
+def test_a_batch_opened_by_a_task_inside_the_block_is_separate(
     jobs: JobQueue, sent: list[int]
 ) -> None:
     async def main() -> None:
@@ -311,7 +311,7 @@ def test_a_batch_that_a_task_opens_inside_the_block_is_its_own(
             jobs.add_job("count", number=1)
             task = asyncio.create_task(other())
             await opened.wait()
-        assert sent == [1]  # the end of this block does not wait for the other one
+        assert sent == [1]  # the end of this block does not wait for the other batch
         done.set()
         await task
 
@@ -320,7 +320,7 @@ def test_a_batch_that_a_task_opens_inside_the_block_is_its_own(
     assert numbers(jobs) == [1, 2]
 
 
-def test_in_a_fifo_queue_nothing_of_a_group_goes_behind_a_job_that_failed(
+def test_after_a_failed_job_the_rest_of_its_group_is_not_sent(
     fifo_jobs: JobQueue,
 ) -> None:
     events = fifo_jobs.client.boto3_client.meta.events

@@ -1,4 +1,4 @@
-"""A raw queue: one function for every message."""
+"""Raw queues: one function for all messages."""
 
 import asyncio
 from typing import Any
@@ -35,7 +35,7 @@ def test_any_body_reaches_the_function(raw: RawQueue, body: str) -> None:
     assert seen == [body]
 
 
-def test_a_coroutine_may_take_messages(raw: RawQueue) -> None:
+def test_a_coroutine_function_can_take_messages(raw: RawQueue) -> None:
     seen: list[Any] = []
 
     @raw.raw_processor()
@@ -64,7 +64,7 @@ def test_a_list_function_takes_a_list_of_messages(memory_env: SQSEnv) -> None:
     assert seen == [[f"{number:02}" for number in range(12)]]
 
 
-def test_failures_and_retries_are_told_apart(raw: RawQueue) -> None:
+def test_failures_and_retries_have_different_results(raw: RawQueue) -> None:
     def fail(message: Message) -> None:
         raise ValueError
 
@@ -79,13 +79,13 @@ def test_failures_and_retries_are_told_apart(raw: RawQueue) -> None:
         assert isinstance(result.error, error)
 
 
-def test_without_a_function_every_message_is_a_named_failure(raw: RawQueue) -> None:
+def test_without_a_function_every_message_fails_with_an_error(raw: RawQueue) -> None:
     (result,) = raw.handle([Message("id", "handle", "body")])
     assert isinstance(result.error, TaskNotFound)
     assert "'raw' has no processor" in str(result.error)
 
 
-def test_the_decorator_refuses_a_second_function_and_connecting_replaces(raw: RawQueue) -> None:
+def test_the_decorator_refuses_a_second_function_and_connect_replaces_it(raw: RawQueue) -> None:
     raw.raw_processor()(take)
     raw.raw_processor()(take)
     with pytest.raises(TaskAlreadyRegistered, match="two processors") as caught:
@@ -95,7 +95,7 @@ def test_the_decorator_refuses_a_second_function_and_connecting_replaces(raw: Ra
     assert raw.processor is take_too
 
 
-def test_what_sqs_would_refuse_is_refused_before(raw: RawQueue) -> None:
+def test_a_message_that_sqs_would_refuse_is_refused_before_the_call(raw: RawQueue) -> None:
     for wrong in ("", "\0", "x" * 1_048_577):
         with pytest.raises(MessageRefused):
             raw.add_raw_job(wrong)

@@ -22,13 +22,13 @@ DAY = datetime.date(2026, 1, 2)
 
 @pytest.fixture
 def env() -> SQSEnv:
-    """An environment with typed arguments and one queue."""
+    """Return an environment with typed arguments and one queue."""
     env = SQSEnv(MemorySession(), typed_arguments=True, backoff_policy=IMMEDIATE_RETURN)
     env.sqs_client.create_queue(QueueName="orders")
     return env
 
 
-def test_arguments_are_json_on_the_way_and_typed_in_the_function(env: SQSEnv) -> None:
+def test_arguments_are_sent_as_json_and_typed_in_the_function(env: SQSEnv) -> None:
     seen: list[Any] = []
 
     @env.task(queue="orders", pass_context=True)
@@ -55,7 +55,7 @@ def test_arguments_are_json_on_the_way_and_typed_in_the_function(env: SQSEnv) ->
     assert seen == [(KEY, DAY, {}), (KEY, None, {}), KEY, KEY]
 
 
-def test_the_content_type_is_json_and_others_can_send(env: SQSEnv) -> None:
+def test_the_content_type_is_json_so_other_programs_can_send(env: SQSEnv) -> None:
     seen: list[Any] = []
 
     @env.task(queue="orders")
@@ -95,7 +95,7 @@ def test_an_override_of_process_gets_typed_arguments(env: SQSEnv) -> None:
     assert seen == [{"order": KEY}]
 
 
-def test_a_processor_says_otherwise(env: SQSEnv) -> None:
+def test_a_processor_can_override_the_setting(env: SQSEnv) -> None:
     @env.task(queue="orders", typed_arguments=False)
     def plain(order: uuid.UUID) -> None: ...
 
@@ -116,7 +116,7 @@ def test_a_processor_says_otherwise(env: SQSEnv) -> None:
     assert seen == [KEY]
 
 
-def test_lists_of_jobs_and_other_codecs_are_left_alone(env: SQSEnv) -> None:
+def test_lists_of_jobs_and_other_codecs_are_not_affected(env: SQSEnv) -> None:
     queue = env.queue("many", batching_policy=BatchMessages(10))
     env.sqs_client.create_queue(QueueName="many")
     seen: list[Any] = []
@@ -142,7 +142,7 @@ def test_lists_of_jobs_and_other_codecs_are_left_alone(env: SQSEnv) -> None:
     assert seen == [{"order": "x"}, KEY]
 
 
-def test_a_job_of_the_command_line_is_checked_by_the_annotations(env: SQSEnv) -> None:
+def test_a_job_from_the_command_line_is_checked_against_the_annotations(env: SQSEnv) -> None:
     @env.task(queue="orders")
     def ship(order: uuid.UUID) -> None: ...
 

@@ -1,4 +1,4 @@
-"""Queues as the worker sees them."""
+"""Queues as a worker sees them."""
 
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ from sqsw.sqs_env import SQSEnv
 from sqsw.sqs_manage.create import create_queue, create_standard_queue
 
 
-def test_slots_of_a_group_are_refused_on_a_fifo_queue(memory_env: SQSEnv) -> None:
+def test_group_slots_are_refused_on_a_fifo_queue(memory_env: SQSEnv) -> None:
     memory_env.sqs_client.create_queue(QueueName="a.fifo", Attributes={"FifoQueue": "true"})
     with pytest.raises(SettingsError, match="cannot have group_slots"):
         work_queues(
@@ -29,7 +29,7 @@ def test_slots_of_a_group_are_refused_on_a_fifo_queue(memory_env: SQSEnv) -> Non
         )
 
 
-def test_how_long_a_list_waits_is_said_by_its_batching_policy(memory_env: SQSEnv) -> None:
+def test_the_batching_policy_sets_how_long_a_list_waits(memory_env: SQSEnv) -> None:
     class Own:
         batching_enabled = True
         batch_size = 5
@@ -40,7 +40,7 @@ def test_how_long_a_list_waits_is_said_by_its_batching_policy(memory_env: SQSEnv
         assert lane_of(queue, WorkerSettings(), ASAP_SHUTDOWN).max_wait_seconds == seconds
 
 
-def test_the_last_receive_names_the_dead_letter_queue(memory_env: SQSEnv) -> None:
+def test_a_failure_on_the_last_receive_names_the_dead_letter_queue(memory_env: SQSEnv) -> None:
     memory_env.connect_to(queue_prefix="dev_")
     memory_env.backoff_policy = ConstantBackoff(0)
     heard: list[JobFailed] = []
@@ -55,7 +55,7 @@ def test_the_last_receive_names_the_dead_letter_queue(memory_env: SQSEnv) -> Non
 
 
 class Started(NamedTuple):
-    """What the start of a worker says about retries."""
+    """The events about retries at the start of a worker."""
 
     planned: list[RetriesPlanned]
     warnings: list[QueueWarning]
@@ -74,7 +74,7 @@ def started(env: SQSEnv, queue_name: str, max_receives: int | None) -> Started:
     return told
 
 
-def test_a_start_says_how_long_jobs_are_retried() -> None:
+def test_a_start_reports_how_long_jobs_are_retried() -> None:
     env = SQSEnv(MemorySession(), queue_prefix="dev_")
     told = started(env, "jobs", None)
     assert told.planned == [RetriesPlanned("jobs", RetryHorizon(12, 2047), "dead")]
@@ -111,6 +111,6 @@ def test_a_start_warns_if_jobs_are_given_up_early(
 
 
 @pytest.mark.parametrize("seconds", [-1, 301, float("nan")])
-def test_how_long_a_list_waits_has_bounds(seconds: float) -> None:
+def test_the_wait_of_a_list_is_limited(seconds: float) -> None:
     with pytest.raises(SettingsError, match="max_wait"):
         BatchMessages(5, max_wait=seconds)

@@ -1,4 +1,4 @@
-"""What a child tells, through a real pipe."""
+"""Events of a child through a real pipe."""
 
 import multiprocessing
 import os
@@ -43,7 +43,7 @@ def collected(reports: Reports, enough: Callable[[list[Event]], bool]) -> list[E
         told.extend(reports.read())
         return enough(told)
 
-    backends.wait_until(read, 30, "what was told")
+    backends.wait_until(read, 30, "the events")
     return told
 
 
@@ -82,13 +82,13 @@ def test_events_arrive_with_the_job_id(pipe: tuple[Reports, Connection]) -> None
 
 
 class Odd(Exception):
-    """Nothing that could be rebuilt elsewhere."""
+    """An exception that cannot be unpickled."""
 
     def __init__(self, one: object, two: object) -> None:
         super().__init__("odd")
 
 
-def test_errors_arrive_as_our_classes_or_as_text(pipe: tuple[Reports, Connection]) -> None:
+def test_errors_arrive_as_sqsw_classes_or_as_text(pipe: tuple[Reports, Connection]) -> None:
     reports, writer = pipe
     tell = Reporter(writer)
     tell(JobFailed(message(), "send", 0.5, Odd(1, lambda: None), 7))
@@ -104,7 +104,7 @@ def test_errors_arrive_as_our_classes_or_as_text(pipe: tuple[Reports, Connection
 
 
 class Dumb(Exception):
-    """It cannot tell its text, nor be pickled."""
+    """An exception whose text cannot be read and that cannot be pickled."""
 
     def __str__(self) -> str:
         raise RuntimeError("no text")
@@ -116,8 +116,8 @@ def test_an_event_that_cannot_be_sent_does_not_block_others(
     reports, writer = pipe
     tell = Reporter(writer)
     tell(JobFailed(message(), "send", 0.5, Dumb(), 7))
-    tell(JobFailed(message(), "send", 0.5, AccessDenied(Dumb()), 7))  # type: ignore[arg-type]  # raised by a job
-    tell(RequestSent(lambda: None))  # type: ignore[arg-type]  # as an event of a plugin may be
+    tell(JobFailed(message(), "send", 0.5, AccessDenied(Dumb()), 7))  # type: ignore[arg-type]  # a job can raise this
+    tell(RequestSent(lambda: None))  # type: ignore[arg-type]  # a plugin can publish this
     tell(RequestSent("SendMessage"))
     first, second, last = collected(reports, lambda told: len(told) == 3)
     assert isinstance(first, JobFailed) and isinstance(second, JobFailed)
@@ -136,17 +136,17 @@ class Gone(StrEnum):
     SOLD = "sold"
 
 
-def test_only_texts_of_an_error_are_sent(
+def test_only_the_texts_of_an_error_are_sent(
     pipe: tuple[Reports, Connection], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reports, writer = pipe
     tell = Reporter(writer)
     noted, odd = AppLoadError("later", meant="app", next="did you mean 'app'?"), Busy("odd")
     noted.__notes__ = [Gone.SOLD]
-    odd.answer = Odd(1, 2)  # type: ignore[attr-defined]  # by a middleware of an app
+    odd.answer = Odd(1, 2)  # type: ignore[attr-defined]  # like a middleware of an app
     for error in (
         Busy("no", code=Gone.SOLD),
-        Busy("no", why=Odd(1, 2)),  # type: ignore[arg-type]  # raised by a job
+        Busy("no", why=Odd(1, 2)),  # type: ignore[arg-type]  # a job can raise this
         Busy(Gone.SOLD),
         SQSBatchError("some", [{"Id": Gone.SOLD}]),
         odd,
@@ -179,7 +179,7 @@ def test_an_unreadable_frame_does_not_stop_the_supervisor(
     assert "cannot read events" in caplog.text
 
 
-def test_complete_frames_of_a_child_that_dies_are_read(
+def test_complete_frames_of_a_dead_child_are_read(
     pipe: tuple[Reports, Connection],
 ) -> None:
     reports, writer = pipe
@@ -193,7 +193,7 @@ def test_complete_frames_of_a_child_that_dies_are_read(
     assert reports.is_closed
 
 
-def test_a_slow_reader_gets_many_events(pipe: tuple[Reports, Connection]) -> None:
+def test_a_slow_reader_loses_no_events(pipe: tuple[Reports, Connection]) -> None:
     reports, writer = pipe
     tell = Reporter(writer)
     for _ in range(20_000):

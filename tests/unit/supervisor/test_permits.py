@@ -1,4 +1,4 @@
-"""How many jobs all processes together may start."""
+"""How many jobs all processes together can start."""
 
 import multiprocessing
 import os
@@ -7,7 +7,7 @@ from sqsw.supervisor.permits import JobPermits, PermitPolicy
 
 
 class Child:
-    """Counts what it is given."""
+    """Counts its permits."""
 
     def __init__(self) -> None:
         self.given = 0

@@ -1,4 +1,4 @@
-"""One shutdown policy for many processes."""
+"""One shutdown policy for several processes."""
 
 from dataclasses import replace
 
@@ -27,7 +27,7 @@ PULSE = Pulse(1, 8, 0, {"a": 0}, 0, 0, 30, True, None)
 def listening(policy: object) -> tuple[EventBus, list[str]]:
     decided: list[str] = []
     events = EventBus()
-    PolicyListener(policy, decided.append).subscribe_to(events)  # type: ignore[arg-type]  # any of them
+    PolicyListener(policy, decided.append).subscribe_to(events)  # type: ignore[arg-type]  # a policy or a test double
     return events, decided
 
 
@@ -46,22 +46,22 @@ def test_every_kind_of_job_end_counts() -> None:
         events.publish(event)
         assert decided == ["max_jobs"] * (number == 4)
     events.publish(ends[0])
-    assert decided == ["max_jobs"]  # once
+    assert decided == ["max_jobs"]  # only once
 
 
-#: what policies say that are no longer one thing
+#: the reasons of policies that combine several
 REASONS: dict[type, str] = {OrShutdown: "until_idle", AndShutdown: "shutdown_policy"}
 
 
 @pytest.mark.parametrize("combine", [OrShutdown, AndShutdown])
-def test_idle_means_no_process_is_busy(combine: type) -> None:
+def test_idle_means_that_no_process_is_busy(combine: type) -> None:
     clock = ManualClock()
     events, decided = listening(combine(IdleShutdown(5, clock), IdleShutdown(5, clock)))
     busy = message()
     events.publish(JobStarted(busy, "j"))
     for _ in range(5):
         clock.advance(10)
-        events.publish(ReceiveDone("a", 0))  # of another process
+        events.publish(ReceiveDone("a", 0))  # from another process
     events.publish(JobDone(busy, "j", 50))
     clock.advance(4)
     events.publish(ReceiveDone("a", 0))
@@ -70,7 +70,7 @@ def test_idle_means_no_process_is_busy(combine: type) -> None:
     clock.advance(10)
     events.publish(ReceiveDone("a", 0))
     assert decided == []
-    events.publish(ChildExited(2, -9))  # what it had in hand is not in hand any more
+    events.publish(ChildExited(2, -9))  # its messages are not in hand anymore
     events.publish(ReceiveDone("a", 0))
     clock.advance(6)
     events.publish(ReceiveDone("a", 0))
@@ -80,13 +80,13 @@ def test_idle_means_no_process_is_busy(combine: type) -> None:
 def test_one_empty_receive_after_a_job_is_not_enough() -> None:
     events, decided = listening(IdleShutdown(0))
     events.publish(JobDone(message(), "j", 1))
-    events.publish(ReceiveDone("a", 0))  # it may have begun before the job gave something back
+    events.publish(ReceiveDone("a", 0))  # it can have started before the job returned something
     assert decided == []
     events.publish(ReceiveDone("a", 0))
     assert decided == ["until_idle"]
 
 
-def test_one_empty_queue_of_two_is_not_enough() -> None:
+def test_one_empty_queue_out_of_two_is_not_enough() -> None:
     events, decided = listening(IdleShutdown(0))
     events.publish(WorkerStarted(("a", "b"), 8))
     for _ in range(5):
@@ -105,7 +105,7 @@ class Broken:
         raise ValueError("broken")
 
 
-def test_a_policy_that_fails_does_not_stop_the_work(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_policy_that_raises_does_not_stop_the_work(caplog: pytest.LogCaptureFixture) -> None:
     events, decided = listening(Broken())
     events.publish(JobDone(message(), "j", 1))
     assert decided == []

@@ -1,4 +1,4 @@
-"""When a worker process has served long enough."""
+"""When a worker process is replaced."""
 
 import pytest
 
@@ -20,13 +20,13 @@ PULSE = Pulse(1, 8, 0, {}, 100, 500, 30, True, None)
         (RecyclePolicy(age_seconds=60), 59, None),
     ],
 )
-def test_the_first_limit_that_is_reached_counts(
+def test_the_first_limit_reached_counts(
     policy: RecyclePolicy, age: float, reason: str | None
 ) -> None:
     assert policy.reason(PULSE, age) == reason
 
 
-def test_jitter_lowers_what_all_would_reach_together() -> None:
+def test_jitter_lowers_limits_that_all_processes_would_reach_together() -> None:
     policy = RecyclePolicy(1000, 10_000, 60)
     assert policy.with_jitter(lambda: 0.0) == policy
     assert policy.with_jitter(lambda: 1.0) == RecyclePolicy(800, 10_000, 48)

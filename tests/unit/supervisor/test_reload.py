@@ -1,4 +1,4 @@
-"""Source files that are watched: what counts as a change, and when it is told."""
+"""Watched source files: what counts as a change, and when it is reported."""
 
 import importlib.util
 import json
@@ -18,7 +18,7 @@ from tests.unit.worker.doubles import ManualClock
 
 
 class Kit:
-    """A watch on a directory, and a clock that only this test moves."""
+    """A watch on one directory, with a manual clock."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -33,12 +33,12 @@ class Kit:
         return path
 
     def look(self) -> list[str]:
-        """What is told by the next look."""
+        """Return what the next check reports."""
         self.clock.advance(self.watch.look_at - self.clock())
         return self.watch.changes()
 
     def looks(self) -> list[str]:
-        """What is told once changes have settled."""
+        """Return what is reported after changes have settled."""
         return self.look() or self.look()
 
 
@@ -48,7 +48,7 @@ def kit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kit:
     return Kit(tmp_path)
 
 
-def test_no_change_is_reported_without_one(kit: Kit) -> None:
+def test_without_changes_nothing_is_reported(kit: Kit) -> None:
     assert kit.looks() == []
 
 
@@ -68,12 +68,12 @@ def test_a_change_is_reported_once(kit: Kit, change: str) -> None:
 
 
 @pytest.mark.parametrize("name", [".#tasks.py", "tasks.py~", "4913", "my-notes.py", "notes.txt"])
-def test_other_files_are_not_changes(kit: Kit, name: str) -> None:
+def test_changes_to_other_files_are_ignored(kit: Kit, name: str) -> None:
     kit.save(name, "x")
     assert kit.looks() == []
 
 
-def test_changes_in_a_row_count_as_one(kit: Kit) -> None:
+def test_consecutive_changes_count_as_one(kit: Kit) -> None:
     for text in ("12", "123", "1234"):
         kit.save("tasks.py", text)
         assert kit.look() == []
@@ -88,11 +88,11 @@ def test_files_are_not_checked_before_the_next_check_is_due(kit: Kit) -> None:
     kit.clock.advance(0.4)
     assert kit.watch.changes() == []
     kit.clock.advance(0.2)
-    assert kit.watch.changes() == []  # seen; now it settles
+    assert kit.watch.changes() == []  # noticed; it is reported after it has settled
     assert kit.look() == ["tasks.py"]
 
 
-def test_directories_that_are_added_later_are_watched(kit: Kit) -> None:
+def test_directories_added_later_are_watched(kit: Kit) -> None:
     path = kit.save("package/jobs.py", "1")
     os.utime(path, (1, 1))
     kit.watch.add([str(path.parent)])
@@ -118,13 +118,11 @@ def test_bytecode_of_the_same_second_is_not_reused(kit: Kit) -> None:
     assert not compiled.exists()
 
 
-def test_checks_take_only_a_limited_share_of_the_time(
-    kit: Kit, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_checks_take_a_limited_share_of_the_time(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
     look = reload._sources_in
 
     def slowly(directory: str) -> object:
-        kit.clock.advance(0.1)  # of a very large app
+        kit.clock.advance(0.1)  # like a very large app
         return look(directory)
 
     monkeypatch.setattr(reload, "_sources_in", slowly)
@@ -136,7 +134,7 @@ def test_a_child_reports_its_directories_without_installed_packages(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[SourcesLoaded] = []
-    tell = SourceTeller(told.append)  # type: ignore[arg-type]  # it tells nothing else
+    tell = SourceTeller(told.append)  # type: ignore[arg-type]  # it publishes nothing else
     tell()
     directories = {each for event in told for each in event.directories}
     assert not any("site-packages" in each.split(os.sep) for each in directories)

@@ -1,4 +1,4 @@
-"""Who works in a process slot, and when the next one starts."""
+"""The processes of a slot, and when the next one starts."""
 
 from dataclasses import replace
 from typing import Any
@@ -24,7 +24,7 @@ def child(clock: Any, *, is_up: bool = True) -> Child:
     return found
 
 
-def test_children_that_fail_soon_are_restarted_with_growing_delays() -> None:
+def test_children_that_fail_early_are_restarted_with_growing_delays() -> None:
     slot, clock = made()
     assert slot.is_due()
     pauses = []
@@ -58,11 +58,11 @@ def test_a_child_that_leaves_messages_is_replaced_at_once() -> None:
     following = Child(clock(), slot.orphans)
     slot.take_in(following)
     assert (slot.orphans, following.orphans) == ((), left)
-    table.retire(following, is_done=False, orphans=left)  # it was not up
+    table.retire(following, is_done=False, orphans=left)  # it was not up yet
     assert (slot.orphans, slot.start_at) == (left, clock() + 2)
 
 
-def test_a_child_whose_job_ended_it_soon_has_not_failed_to_start() -> None:
+def test_a_child_killed_early_by_its_job_is_not_a_failed_start() -> None:
     slot, clock = made()
     one = child(clock, is_up=False)
     one.ran = [NotedMessage(message(), "crash", False)]
@@ -72,7 +72,7 @@ def test_a_child_whose_job_ended_it_soon_has_not_failed_to_start() -> None:
     assert (slot.failed_starts, slot.start_at) == (0, clock() + 1)
 
 
-def test_a_successor_takes_over_and_one_that_fails_is_restarted() -> None:
+def test_a_successor_takes_over_and_a_failed_one_is_restarted() -> None:
     slot, clock = made()
     old, broken, new = child(clock), child(clock), child(clock)
     slot.take_in(old)
@@ -81,7 +81,7 @@ def test_a_successor_takes_over_and_one_that_fails_is_restarted() -> None:
     assert slot.is_being_replaced() and slot.is_due()
     slot.take_in(broken)
     assert slot.children() == [old, broken]
-    assert slot.retire(broken)  # another one is to be started
+    assert slot.retire(broken)  # another one must start
     assert slot.children() == [old]
     slot.take_in(new)
     assert not slot.retire(old)
@@ -89,7 +89,7 @@ def test_a_successor_takes_over_and_one_that_fails_is_restarted() -> None:
     assert not slot.is_being_replaced()
 
 
-def test_a_child_is_replaced_once_it_is_up_and_has_reached_its_limit() -> None:
+def test_a_child_at_its_limit_is_replaced_when_it_is_up() -> None:
     slot, clock = made(RecyclePolicy(jobs=100))
     assert slot.why_replace() is None
     one = child(clock, is_up=False)
@@ -100,7 +100,7 @@ def test_a_child_is_replaced_once_it_is_up_and_has_reached_its_limit() -> None:
     assert made()[0].why_replace() is None
 
 
-def test_a_child_that_has_halted_is_replaced_without_a_limit() -> None:
+def test_a_halted_child_is_replaced_even_without_a_limit() -> None:
     slot, clock = made()
     one = child(clock)
     slot.take_in(one)

@@ -1,4 +1,4 @@
-"""A queue that is a list, a clock that is moved by hand, and the roles of a worker around them."""
+"""Doubles for worker tests: a client with lists, a manual clock, and the roles around them."""
 
 import itertools
 import threading
@@ -25,7 +25,7 @@ _numbers = itertools.count(1)
 
 
 class ManualClock:
-    """Seconds that pass when they are told to."""
+    """A clock that a test moves."""
 
     def __init__(self, now: float = 1000.0) -> None:
         self.now = now
@@ -38,7 +38,7 @@ class ManualClock:
 
 
 class Seconds:
-    """A backoff policy of a number, or of what is raised instead."""
+    """A backoff policy that returns a fixed number, or raises."""
 
     def __init__(self, seconds: float | BaseException) -> None:
         self.seconds = seconds
@@ -50,7 +50,7 @@ class Seconds:
 
 
 class FakeClient:
-    """The calls on one queue, written down; answers are taken from lists."""
+    """A client that records its calls and takes its answers from lists."""
 
     def __init__(self, name: str = "emails") -> None:
         self.name = name
@@ -96,12 +96,12 @@ class FakeClient:
 
 
 def refused(index: int = 0, code: str = "ReceiptHandleIsInvalid") -> EntryFailure:
-    """An entry that SQS will never take."""
+    """Return a permanent failure of an entry."""
     return EntryFailure(index, code, "no", sender_fault=True)
 
 
 def throttled(index: int = 0) -> EntryFailure:
-    """An entry that SQS takes another time."""
+    """Return a temporary failure of an entry."""
     return EntryFailure(index, "InternalError", "later", sender_fault=False)
 
 
@@ -113,7 +113,7 @@ def message(
     expires_at: float = float("inf"),
     **fields: Any,
 ) -> Message:
-    """A message as a receive brings it."""
+    """Return a message as if it was received."""
     number = next(_numbers)
     attributes = {"ApproximateReceiveCount": str(receives)}
     if group is not None:
@@ -130,7 +130,7 @@ def message(
 
 
 def succeed(messages: Sequence[Message]) -> list[ProcessingResult]:
-    """Every job succeeds."""
+    """Let every job succeed."""
     return [SUCCEEDED] * len(messages)
 
 
@@ -164,7 +164,7 @@ def lane(
     job_name: str | None = "send",
     max_receives: int | None = None,
 ) -> Lane:
-    """A lane whose jobs succeed, if nothing else is said."""
+    """Return a lane. By default its jobs succeed."""
 
     async def as_coroutine(messages: Sequence[Message]) -> list[ProcessingResult]:
         return handle(messages)
@@ -189,25 +189,25 @@ def lane(
 
 
 def our_threads() -> list[str]:
-    """The threads of workers that run now."""
+    """Return the names of the running worker threads."""
     kinds = ("sqsw-job", "sqsw-loop", "sqsw-poll", "sqsw-ack", "sqsw-heartbeat", "sqsw-inline")
     return [thread.name for thread in threading.enumerate() if thread.name.startswith(kinds)]
 
 
 def recorder(*kinds: Any) -> tuple[EventBus, list[Any]]:
-    """A bus, and the list of what it told."""
+    """Return a bus and the list of its events."""
     events, told = EventBus(), list[Any]()
     events.subscribe(told.append, *kinds)
     return events, told
 
 
 def names(events: Sequence[Any]) -> list[str]:
-    """The kinds of some events, in order."""
+    """Return the class names of events, in order."""
     return [type(event).__name__ for event in events]
 
 
 class HeldExecutor:
-    """Runs nothing by itself: a test ends the runs."""
+    """An executor that runs nothing until the test ends a run."""
 
     def __init__(self) -> None:
         self.runs: list[JobRun] = []
@@ -226,7 +226,7 @@ class HeldExecutor:
         self.cancelled.append(call)
 
     def end_next(self) -> None:
-        """End the run that started first, and take over the one that follows it."""
+        """End the run that started first, and hold the one that follows it."""
         run = self.runs.pop(0)
         assert self._on_done is not None
         following = self._on_done(run, run.run())
@@ -240,13 +240,13 @@ class WorkerKit:
     Parameters
     ----------
     lanes :
-        The queues; without any, one whose jobs succeed.
+        The queues. Default: one whose jobs succeed.
     executor :
-        Where all jobs run; None: in the thread that submits them.
+        Runs all jobs. Default: the thread that submits them.
     clock :
-        None: one that is moved by hand, ``kit.clock``.
+        Default: the manual clock ``kit.clock``.
     events :
-        The kinds of events to write down; without any, all.
+        The kinds of events to record. Default: all.
     settings :
         Fields of ``WorkerSettings``.
     """
@@ -290,7 +290,7 @@ class WorkerKit:
         self.acknowledger._latency.calls_wait = wait
 
     def accept(self, *bodies: str, of: int = 0, **fields: Any) -> list[Message]:
-        """Take in messages with these bodies, and leases of 30 seconds."""
+        """Take in messages with these bodies and leases of 30 seconds."""
         now = self._now()
         times = {"expires_at": now + 30, "received_at": now}
         made = [message(body, **times | fields) for body in bodies]
@@ -298,6 +298,6 @@ class WorkerKit:
         return made
 
     def delivery(self, body: str) -> Delivery:
-        """The delivery of a message in hand."""
+        """Return the delivery of a message in hand."""
         held = self.in_flight._deliveries.values()
         return next(each for each in held if each.message.body == body)

@@ -26,7 +26,7 @@ def fifo(**fields: Any) -> Lane:
 
 
 def group(name: str, count: int, **fields: Any) -> list[Message]:
-    """Messages g1, g2 ... of group g."""
+    """Return messages g1, g2, … of group g."""
     return [message(f"{name}{n}", group=name, **fields) for n in range(1, count + 1)]
 
 
@@ -37,7 +37,7 @@ def run_of(
     runs_in: RunsIn = "thread",
     job_name: str | None = "send",
 ) -> JobRun:
-    """A run of one message, as the dispatcher makes it."""
+    """Return a run of one message, as the dispatcher creates it."""
     if isinstance(sent, str):
         sent = message(sent)
     run = JobRun(of, [], runs_in)
@@ -54,12 +54,12 @@ def bodies_of(run: JobRun) -> list[str]:
 
 
 def names_of(runs: Sequence[JobRun]) -> list[list[str]]:
-    """The bodies of the messages of each run."""
+    """Return the message bodies of each run."""
     return [bodies_of(run) for run in runs]
 
 
 class HeldExecutor:
-    """Runs nothing by itself: a test ends the runs that it was given."""
+    """An executor that runs nothing: a test ends its runs."""
 
     def __init__(self) -> None:
         self.runs: list[JobRun] = []
@@ -80,12 +80,12 @@ class HeldExecutor:
 
 
 class Kit:
-    """The roles of a worker without their threads; SQS is a list for each lane.
+    """The roles of a worker without their threads. SQS is a list for each lane.
 
     Parameters
     ----------
     executors :
-        Where runs of each kind run; without them a test ends each run.
+        The executor for each kind of run. Default: the test ends each run.
     """
 
     def __init__(
@@ -120,27 +120,27 @@ class Kit:
         return [body for run in self.in_flight.running() for body in bodies_of(run)]
 
     def run(self, body: str) -> JobRun:
-        """The run of this message."""
+        """Return the run of this message."""
         runs = self.in_flight.running() + self.threads.runs + self.loop.runs
         return next(run for run in runs if body in bodies_of(run))
 
     def end(self, body: str, *results: ProcessingResult) -> list[str] | None:
-        """End the run of this message; the messages that the executor is to run next."""
+        """End the run of this message. Return the messages that its executor runs next."""
         run = self.run(body)
         done = list(results) or [SUCCEEDED] * len(run.deliveries)
         following = self.dispatcher.done(run, done)
         return None if following is None else bodies_of(following)
 
     def lose(self, sent: Message, reason: str = "over") -> None:
-        """The lease of a message in hand is over."""
+        """Report the lease of a message in hand as ended."""
         self.dispatcher.lose(self.in_flight._deliveries[sent.receipt_handle], reason)
 
     def tell_sqs(self) -> None:
-        """Send what is to be told now, and start what that lets run."""
+        """Send the due settlements, and start the runs that this unblocks."""
         self.acknowledger.flush()
 
     def returned(self) -> list[tuple[str, int]]:
-        """The messages that go back or went back, and for how many seconds they are hidden."""
+        """Return the messages that were returned, and for how many seconds they stay hidden."""
         self.tell_sqs()
         return [change for call in self.client.changes for change in call]
 
@@ -158,7 +158,7 @@ class Kit:
         return sum(pool.running for pool in self.in_flight._pools)
 
     def credit(self, want: int = 10) -> int:
-        """How many messages the lane may ask for now."""
+        """Return how many messages the lane can ask for now."""
         poll = self.in_flight.take_credit(self.lane, want, 0)
         if poll is None:
             return 0
@@ -167,5 +167,5 @@ class Kit:
 
 
 def not_started(why: str = "no thread") -> ProcessingResult:
-    """The result of a job that could not be started."""
+    """Return the result of a job that could not start."""
     return ProcessingResult(False, error=JobNotStarted.of(RuntimeError(why)))

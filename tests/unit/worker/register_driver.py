@@ -1,4 +1,4 @@
-"""Calls the register in random order and compares it with a recount after every call."""
+"""Makes random calls to the register and recounts its state after every call."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -21,7 +21,7 @@ from tests.unit.worker.doubles import FakeClient, ManualClock, lane, message
 
 _UNSTARTED = ("received", "waiting")
 
-#: what the dispatcher says of a job that ended; None deletes the message
+#: what the dispatcher decides about an ended job; None deletes the message
 _OUTCOMES = [
     Outcome("done", None),
     Outcome("done", None),
@@ -47,9 +47,9 @@ class Driver:
     busy :
         Runs that hold a slot.
     taken :
-        Batches of settlements that a sender has.
+        Batches of settlements that a sender holds.
     left :
-        When a delivery stopped keeping those that arrive later from running, by a count of events.
+        When a delivery stopped blocking later ones of its group, as a count of events.
     """
 
     def __init__(self, seed: int) -> None:
@@ -113,7 +113,7 @@ class Driver:
         client: Any = FakeClient("dead")
         return [replace(each, dead_letter_client=client) for each in made]
 
-    # The calls.
+    # Calls.
 
     def run(self, calls: int) -> None:
         """Make random calls, then bring everything to an end."""
@@ -202,7 +202,7 @@ class Driver:
                     is_full = state.lane.name in self.limited and self._is_used_up()
                     waits = self._runs_alone() or (state.ready and state.ready[0].runs_alone)
                     assert not state.ready or state.is_paused or is_full or waits, (
-                        "a free slot and no start"
+                        "a slot is free and nothing started"
                     )
 
     def claim(self) -> None:
@@ -252,7 +252,7 @@ class Driver:
             if run.group is not None and was_in_line:
                 unstarted = [each for each in self._of(run.lane) if each.state in _UNSTARTED]
                 assert run.group not in {each.run.group for each in unstarted}, (
-                    "a failed message that comes again at once finds others in its group"
+                    "a failed message that returns at once would find others in its group"
                 )
         if following is not None:
             self._note_starts([following])
@@ -267,7 +267,7 @@ class Driver:
     def take(self) -> None:
         batch = self.register.take_settlements()
         lines = [line for s in self.register._states.values() for line in s.lines]
-        assert batch or not any(map(self._can_go, lines)), "a line holds up another one"
+        assert batch or not any(map(self._can_go, lines)), "a line blocks another one"
         if batch is None:
             return
         assert 1 <= len(batch) <= 10
@@ -306,7 +306,7 @@ class Driver:
             or each.run.lane.is_last_receive(each.message)
             for each in told
         )
-        assert not (goes_on and returned), "a group did not go on after its head was gone"
+        assert not (goes_on and returned), "a group did not go on after its head was settled"
         for each in told:
             del self.open[each]
             if (_is_delete(each) and each not in refused) or each.run.lane.is_last_receive(
@@ -359,7 +359,7 @@ class Driver:
         busy = {each.run.lane.name for each in self.extending}
         for deliveries in due:
             if deliveries[0].run.lane.name in busy:
-                continue  # one call at a time for each lane
+                continue  # each lane has one call at a time
             changes = self.register.begin_extension(deliveries)
             assert all(0 < seconds <= 37 for _, seconds in changes)
             self.extending += [delivery for delivery, _ in changes]
@@ -435,12 +435,12 @@ class Driver:
         assert not [each for each in self.open if each.state in (*_UNSTARTED,)]
 
     def bring_to_an_end(self) -> None:
-        """Run, return or abandon what is in hand; then nothing is."""
+        """Run, return or abandon everything in hand, and check that nothing is left."""
         end = self.random.choice(["run", "drain", "abandon"])
         while self.polls:
             self.end_poll()
         for of in self.lanes:
-            self.register.take_in(of, [])  # what was held for more messages goes now
+            self.register.take_in(of, [])  # complete the lists that were kept open
             if of.name in self.held or end == "drain":
                 self._close(of)
         if end == "abandon":
@@ -467,7 +467,7 @@ class Driver:
             while self.taken:
                 self.settle(0.0)
             self.check()
-        assert not self.open, "something stays in hand"
+        assert not self.open, "a message is still in hand"
         assert self.register.is_empty() and self.register.is_settled
         assert self.register.unstarted() == 0
         assert not self.register._deliveries and not self.register._later
@@ -476,7 +476,7 @@ class Driver:
             assert not state.groups._lines
             assert state.asked == state.parked == len(state.ready) == len(state.lists) == 0
 
-    # What must hold.
+    # Checks.
 
     def _of(self, of: Lane) -> list[Delivery]:
         return [each for each in self.open if each.run.lane is of]
@@ -495,7 +495,8 @@ class Driver:
         return delivery in self.extending and not _is_delete(delivery) and not is_late
 
     def _can_go(self, line: Iterable[Delivery]) -> bool:
-        """Whether something of a line is not behind an extension of its lease or group."""
+        """Return whether something in the line is not blocked by an extension of its lease or
+        group."""
         for each in line:
             if not self._waits_for_extension(each):
                 return True
@@ -514,7 +515,7 @@ class Driver:
                 self.started += len(run.deliveries)
             if run.group is not None:
                 self._check_order(run)
-            assert not self._runs_alone(), "something starts beside a suspect"
+            assert not self._runs_alone(), "a run started next to a suspect"
             if run.runs_alone:
                 self._check_alone(run)
             self.busy[run] = None
@@ -532,18 +533,18 @@ class Driver:
         )
 
     def _check_alone(self, run: JobRun) -> None:
-        """In hand are suspects, groups whose head waits for its next attempt, and what follows."""
+        """Check that only suspects, groups that wait for a retry and their followers are left."""
         assert not self.polls and all(each in self.abandoned for each in self.busy)
         waiting = [each for each in self._runs_in_hand() if each is not run]
         heads = [entry[2] for s in self.register._states.values() for entry in s.retries]
         heads += [each for each in [run, *waiting] if each.runs_alone]
         groups = {(each.lane.name, each.group) for each in heads if each.group is not None}
         assert all(each in heads or (each.lane.name, each.group) in groups for each in waiting)
-        assert not any(each.state == "settling" for each in self.open), "a settlement waits"
+        assert not any(each.state == "settling" for each in self.open), "a settlement is pending"
         self.seen["suspects"] += 1
 
     def _check_order(self, run: JobRun) -> None:
-        """All that arrived earlier is gone, or had left before this run arrived."""
+        """Check that everything that arrived earlier is gone, or left before this run arrived."""
         arrived = [self.arrived[each] for each in run.deliveries]
         assert arrived == sorted(arrived)
         for earlier in self.history[run.lane.name, run.group or ""]:
@@ -560,7 +561,7 @@ class Driver:
             assert run not in self.busy
             for each in run.deliveries if run.group is not None else ():
                 key = (run.lane.name, run.group)
-                assert latest.get(key, 0) < self.arrived[each], "a group goes back out of order"
+                assert latest.get(key, 0) < self.arrived[each], "a group was returned out of order"
                 latest[key] = self.arrived[each]
             for each in run.deliveries:
                 assert each.state == "settling" and each.settlement is not None
@@ -568,7 +569,8 @@ class Driver:
             self._leave(run)
 
     def _check_closed(self, of: Lane) -> None:
-        """What waits in a closed lane is on its last receive, or ahead of such a message."""
+        """Check that what waits in a closed lane is on its last receive, or ahead of such a
+        message."""
         assert self.register.take_credit(of, 10, 0) is None
         waiting = [each for each in self._of(of) if each.state in _UNSTARTED]
         for each in waiting:
@@ -579,7 +581,7 @@ class Driver:
             )
 
     def check(self) -> None:
-        """Count everything again."""
+        """Recount everything."""
         register = self.register
         kept = {each.message.receipt_handle for each in self.open if each.state != "lost"}
         assert register._deliveries.keys() == kept
@@ -605,7 +607,7 @@ class Driver:
             assert all(each.record is not None for each in state.dead_letters)
             assert all(_is_delete(each) for each in state.deletes)
             assert not any(_is_delete(each) for each in state.returns)
-        assert places == Counter(settling), "a settlement is missing, or there twice"
+        assert places == Counter(settling), "a settlement is missing or duplicated"
         for pool in register._pools:
             names = {state.lane.name for state in pool.lanes}
             assert pool.running == sum(run.lane.name in names for run in self.busy)
@@ -614,7 +616,7 @@ class Driver:
             for state in pool.lanes if pool.running + pool.ready < pool.slots else ():
                 is_open = state.lane.name not in self.closed | self.held | self.limited
                 if is_open and not state.is_closed and not state.asked:
-                    assert state.credit(10) >= 1, "a slot is free and nothing may come in"
+                    assert state.credit(10) >= 1, "a slot is free and there is no credit"
         for state in register._states.values():
             of = self._of(state.lane)
             assert state.in_hand == len(of) == register.in_hand(state.lane)

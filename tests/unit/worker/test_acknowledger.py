@@ -1,4 +1,4 @@
-"""What SQS is told of jobs that ended."""
+"""How messages of jobs that ended are deleted or returned."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -23,12 +23,12 @@ from tests.unit.worker.doubles import (
     throttled,
 )
 
-#: what the acknowledger says
+#: what the acknowledger publishes
 EVENTS = (MessageDeleted, MessageReturned, AckFailed, BatchFinished)
 
 
 class CalledBack(FakeClient):
-    """Calls a function during each call."""
+    """A client that calls a function during each call."""
 
     during: Callable[[], object] = staticmethod(lambda: None)
 
@@ -43,7 +43,7 @@ class CalledBack(FakeClient):
 
 
 def fail(messages: Sequence[Message]) -> list[ProcessingResult]:
-    """A message whose body is a number fails, and is hidden for so many seconds."""
+    """Fail each message whose body is a number, and hide it for that many seconds."""
     return [
         ProcessingResult(False, backoff_policy=Seconds(int(each.body)))
         if each.body.isdigit()
@@ -53,7 +53,7 @@ def fail(messages: Sequence[Message]) -> list[ProcessingResult]:
 
 
 def kit_of(client: FakeClient | None = None, **settings: Any) -> WorkerKit:
-    """A worker of a lane of this client, and of one named ``other``."""
+    """Return a worker with a lane of this client and one named ``other``."""
     made = client or CalledBack()
     lanes = lane(made.name, client=made, handle=fail), lane("other")
     return WorkerKit(*lanes, events=EVENTS, **settings)
@@ -65,14 +65,14 @@ def kit() -> WorkerKit:
 
 
 def running(client: FakeClient) -> WorkerKit:
-    """A worker whose senders run, with a real clock."""
+    """Return a worker with running senders and a real clock."""
     made = kit_of(client, clock=lease_time)
     made.acknowledger.start()
     return made
 
 
 def end(kit: WorkerKit, *bodies: str, of: int = 0) -> None:
-    """Jobs of messages with these bodies end, one after the other."""
+    """End jobs with these bodies, one after the other."""
     for body in bodies:
         kit.accept(body, of=of)
 
@@ -82,18 +82,18 @@ def bodies(messages: Sequence[Message]) -> list[str]:
 
 
 def take(kit: WorkerKit) -> list[str]:
-    """What a sender would send now."""
+    """Return what a sender would send now."""
     batch = kit.in_flight._take(kit.clock.now, kit.in_flight._enough) or []
     return [delivery.message.body for delivery in batch]
 
 
-def test_a_success_is_deleted_and_kept_until_then(kit: WorkerKit) -> None:
+def test_the_lease_of_a_success_is_kept_until_its_delete(kit: WorkerKit) -> None:
     end(kit, "a")
     kit.clock.advance(20)
     kit.client.during = kit.heartbeat.beat
     kit.acknowledger.flush()
     assert kit.client.deletes == [["a"]]
-    assert kit.client.changes == [[("a", 30)]]  # no extension can undo a delete
+    assert kit.client.changes == [[("a", 30)]]  # an extension cannot undo a delete
     assert kit.in_flight.is_empty()
     assert names(kit.told) == ["MessageDeleted", "BatchFinished"]
     assert bodies(kit.told[1].result.succeeded) == ["a"]
@@ -110,19 +110,19 @@ def test_a_delete_after_the_visibility_timeout_is_reported(kit: WorkerKit) -> No
     assert bodies(finished.result.succeeded) == ["a"]
 
 
-def test_a_failure_is_returned_and_kept_no_longer(kit: WorkerKit) -> None:
+def test_the_lease_of_a_failure_is_not_extended_after_its_return(kit: WorkerKit) -> None:
     end(kit, "7")
     kit.clock.advance(20)
     kit.client.during = kit.heartbeat.beat
     kit.acknowledger.flush()
-    assert kit.client.changes == [[("7", 7)]]  # an extension would undo it
+    assert kit.client.changes == [[("7", 7)]]  # an extension would undo the return
     assert kit.in_flight.is_empty()
     (returned, finished) = kit.told
     assert (returned.hidden_seconds, returned.started) == (7, True)
     assert bodies(finished.result.failed) == ["7"]
 
 
-def test_unstarted_messages_count_in_no_batch(kit: WorkerKit) -> None:
+def test_messages_that_did_not_start_are_not_in_a_batch_result(kit: WorkerKit) -> None:
     kit.dispatcher.close(kit.lanes)
     kit.accept("a", "b")
     kit.acknowledger.flush()
@@ -130,7 +130,7 @@ def test_unstarted_messages_count_in_no_batch(kit: WorkerKit) -> None:
     assert [event.started for event in kit.told] == [False, False]
 
 
-def test_ten_a_call_deletes_and_returns_apart(kit: WorkerKit) -> None:
+def test_deletes_and_returns_go_in_separate_calls_of_ten(kit: WorkerKit) -> None:
     end(kit, *"abcdefghijklmnopqrstuvw", "3")
     kit.acknowledger.flush()
     assert [len(each) for each in kit.client.deletes] == [10, 10, 3]
@@ -138,7 +138,7 @@ def test_ten_a_call_deletes_and_returns_apart(kit: WorkerKit) -> None:
     assert kit.acknowledger.requests == 4
 
 
-def test_a_single_message_lingers_and_ten_do_not_where_calls_wait(kit: WorkerKit) -> None:
+def test_one_message_lingers_and_ten_do_not_while_calls_wait(kit: WorkerKit) -> None:
     kit.calls_wait = True
     end(kit, "a")
     assert take(kit) == []
@@ -148,7 +148,7 @@ def test_a_single_message_lingers_and_ten_do_not_where_calls_wait(kit: WorkerKit
     assert take(kit) == list("bcdefghijk")
 
 
-def test_a_full_batch_is_sent_at_once_and_others_linger(kit: WorkerKit) -> None:
+def test_a_full_batch_is_sent_at_once_and_the_rest_lingers(kit: WorkerKit) -> None:
     end(kit, *"abcdefghijklmnopqrst"[:15])
     assert take(kit) == list("abcdefghij")
     assert take(kit) == []
@@ -162,7 +162,7 @@ def test_fifo_messages_do_not_linger() -> None:
     assert take(kit) == ["a"]
 
 
-def test_a_delete_lets_the_next_message_of_its_group_run() -> None:
+def test_a_delete_unblocks_the_next_message_of_its_group() -> None:
     kit = kit_of(FakeClient("q.fifo"))
     kit.accept("a", "b", group="g")
     kit.acknowledger.flush()
@@ -170,17 +170,17 @@ def test_a_delete_lets_the_next_message_of_its_group_run() -> None:
 
 
 @pytest.mark.parametrize("answer", [QueueNotFound("gone"), [refused()]])
-def test_what_stands_behind_a_message_that_is_not_deleted_goes_back(answer: Any) -> None:
+def test_if_a_delete_fails_the_rest_of_the_group_is_returned(answer: Any) -> None:
     kit = kit_of(FakeClient("q.fifo"))
     kit.client.answers = [answer]
     kit.accept("a", "b", group="g")
     kit.clock.advance(10)
     kit.acknowledger.flush()
     assert kit.client.deletes == [["a"]]
-    assert kit.client.changes == [[("b", 20 + 1)]]  # after the one before it
+    assert kit.client.changes == [[("b", 20 + 1)]]  # after the message ahead of it
 
 
-def test_the_lane_that_waited_longest_comes_first(kit: WorkerKit) -> None:
+def test_the_lane_that_waited_longest_goes_first(kit: WorkerKit) -> None:
     end(kit, "first", of=1)
     kit.clock.advance(0.01)
     end(kit, "second")
@@ -191,7 +191,7 @@ def test_the_lane_that_waited_longest_comes_first(kit: WorkerKit) -> None:
 @pytest.mark.parametrize(
     "answer", [ConnectionFailed("no"), [throttled()], OSError(), AccessDenied("expired")]
 )
-def test_a_delete_is_tried_again_while_the_lease_lives(kit: WorkerKit, answer: Any) -> None:
+def test_a_delete_is_repeated_while_its_lease_lasts(kit: WorkerKit, answer: Any) -> None:
     kit.client.answers = [answer, answer]
     end(kit, "a")
     kit.acknowledger.flush()
@@ -208,7 +208,7 @@ def test_a_delete_is_tried_again_while_the_lease_lives(kit: WorkerKit, answer: A
     assert kit.in_flight.is_empty()
 
 
-def test_a_delete_is_given_up_when_the_lease_ends(kit: WorkerKit) -> None:
+def test_a_delete_is_given_up_when_its_lease_ends(kit: WorkerKit) -> None:
     kit.client.answers = [OSError("no network")] * 100
     end(kit, "a")
     for _ in range(100):
@@ -221,7 +221,7 @@ def test_a_delete_is_given_up_when_the_lease_ends(kit: WorkerKit) -> None:
 
 
 @pytest.mark.parametrize("answer", [QueueNotFound("gone"), [refused()]])
-def test_what_cannot_help_is_not_tried_again(kit: WorkerKit, answer: Any) -> None:
+def test_a_permanent_error_is_not_retried(kit: WorkerKit, answer: Any) -> None:
     kit.client.answers = [answer]
     end(kit, "a")
     kit.acknowledger.flush()
@@ -229,9 +229,9 @@ def test_what_cannot_help_is_not_tried_again(kit: WorkerKit, answer: Any) -> Non
     assert kit.in_flight.is_empty()
 
 
-def test_a_first_try_is_made_though_the_lease_just_ended(kit: WorkerKit) -> None:
-    # The job was done in time. On a standard queue, an old handle deletes a message that no other
-    # worker has received.
+def test_a_first_attempt_is_made_even_if_the_lease_has_just_ended(kit: WorkerKit) -> None:
+    # The job finished in time. On a standard queue, an old receipt handle still deletes a message
+    # that no other worker has received.
     end(kit, "a")
     kit.clock.advance(31)
     kit.acknowledger.flush()
@@ -239,7 +239,7 @@ def test_a_first_try_is_made_though_the_lease_just_ended(kit: WorkerKit) -> None
     assert names(kit.told) == ["AckFailed", "BatchFinished"]
 
 
-def test_one_bad_entry_does_not_hinder_the_others(kit: WorkerKit) -> None:
+def test_one_bad_entry_does_not_affect_the_others(kit: WorkerKit) -> None:
     kit.client.answers = [[refused(1), throttled(2)]]
     end(kit, *"abcd")
     kit.acknowledger.flush()
@@ -251,7 +251,7 @@ def test_one_bad_entry_does_not_hinder_the_others(kit: WorkerKit) -> None:
     assert kit.client.deletes == [["a", "b", "c", "d"], ["c"]]
 
 
-def test_stop_sends_all_and_gives_up_at_its_deadline(kit: WorkerKit) -> None:
+def test_stop_sends_everything_and_gives_up_at_its_deadline(kit: WorkerKit) -> None:
     kit.client.answers = [OSError("no network")]
     end(kit, "a")
     kit.acknowledger.stop(kit.clock.now - 1)
@@ -261,7 +261,7 @@ def test_stop_sends_all_and_gives_up_at_its_deadline(kit: WorkerKit) -> None:
 
 
 @pytest.mark.parametrize("calls_wait", [True, False])
-def test_what_a_receive_brings_after_the_stop_is_returned_at_once(
+def test_a_message_received_after_the_stop_is_returned_at_once(
     kit: WorkerKit, calls_wait: bool
 ) -> None:
     kit.calls_wait = calls_wait
@@ -273,7 +273,7 @@ def test_what_a_receive_brings_after_the_stop_is_returned_at_once(
 
 
 class Hanging(FakeClient):
-    """Answers when the test says so."""
+    """A client that answers when the test says so."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -285,7 +285,7 @@ class Hanging(FakeClient):
         return super().delete_batch(messages)
 
 
-def test_a_call_that_hangs_does_not_hold_up_the_stop() -> None:
+def test_a_call_that_hangs_does_not_block_the_stop() -> None:
     client = Hanging()
     kit = running(client)
     (sender,) = kit.acknowledger._threads
@@ -301,22 +301,22 @@ def test_a_call_that_hangs_does_not_hold_up_the_stop() -> None:
     assert client.deletes == [["a"]]
 
 
-def test_whatever_is_raised_in_a_sender_it_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_sender_survives_any_exception(caplog: pytest.LogCaptureFixture) -> None:
     kit = running(FakeClient())
 
     def settled(*_: Any) -> None:
         raise SystemExit
 
-    kit.policies.settled = settled  # type: ignore[method-assign,assignment]  # fails
+    kit.policies.settled = settled  # type: ignore[method-assign,assignment]  # raises
     for number, body in enumerate("ab", 1):
         end(kit, body)
-        wait_until(lambda n=number: caplog.text.count("raise SystemExit") == n, 60, "the error")  # type: ignore[misc]  # a lambda
+        wait_until(lambda n=number: caplog.text.count("raise SystemExit") == n, 60, "the error")  # type: ignore[misc]  # lambda
     kit.acknowledger.stop(lease_time() + 60)
     assert kit.client.deletes == [["a"], ["b"]]
 
 
 class Slow(FakeClient):
-    """Every delete waits until several are under way."""
+    """A client whose deletes wait until several are in progress."""
 
     def __init__(self, together: int) -> None:
         super().__init__()
@@ -327,20 +327,20 @@ class Slow(FakeClient):
         return super().delete_batch(messages)
 
 
-def test_calls_that_wait_are_made_side_by_side() -> None:
+def test_calls_that_wait_are_made_in_parallel() -> None:
     client = Slow(4)
     kit = running(client)
     kit.calls_wait = True
     for batch in range(1, 5):
-        # What was there is under way, and somebody else has to take the rest.
+        # Every earlier batch is in progress, so another sender must take this one.
         end(kit, *"abcdefghij")
         kit.acknowledger.after_receive(kit.lane)
-        wait_until(lambda n=batch % 4: client.barrier.n_waiting == n, 60, "a sender")  # type: ignore[misc]  # a lambda
+        wait_until(lambda n=batch % 4: client.barrier.n_waiting == n, 60, "a sender")  # type: ignore[misc]  # lambda
     kit.acknowledger.stop(lease_time() + 60)
     assert len(client.deletes) == 4
 
 
-def test_without_one_more_sender_those_that_run_send_all(
+def test_if_no_new_sender_can_start_the_running_ones_send_everything(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     client = Hanging()
@@ -352,7 +352,7 @@ def test_without_one_more_sender_those_that_run_send_all(
 
     with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "start", no_more)
-        with pytest.raises(RuntimeError):  # without any, a worker does not begin
+        with pytest.raises(RuntimeError):  # a worker cannot start without a sender
             kit.acknowledger.start()
     kit.acknowledger.start()
     wait_until(lambda: kit.in_flight._idle_senders == 1, 60, "the sender")
@@ -362,18 +362,18 @@ def test_without_one_more_sender_those_that_run_send_all(
         patched.setattr(threading.Thread, "start", no_more)
         end(kit, *"bcdefghijk")
         kit.acknowledger.after_receive(kit.lane)
-        kit.acknowledger.after_receive(kit.lane)  # too early to try again
+        kit.acknowledger.after_receive(kit.lane)  # too early for another attempt
     assert caplog.text.count("can't start new thread") == 1
     client.go_on.set()
     kit.acknowledger.stop(lease_time() + 60)
     assert client.deletes == [["a"], list("bcdefghijk")]
 
 
-def test_a_message_never_waits_longer_than_its_time() -> None:
-    """However the senders share the watch: each message on its own, one after the other."""
+def test_no_message_lingers_too_long() -> None:
+    """Jobs end one at a time, so each delete waits for its own deadline."""
     client = FakeClient()
     kit = running(client)
     for number in range(1, 21):
         end(kit, "abcdefghijklmnopqrst"[number - 1])
-        wait_until(lambda n=number: len(client.deletes) == n, 60, "the delete")  # type: ignore[misc]  # a lambda
+        wait_until(lambda n=number: len(client.deletes) == n, 60, "the delete")  # type: ignore[misc]  # lambda
     kit.acknowledger.stop(lease_time() + 60)

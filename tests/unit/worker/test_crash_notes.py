@@ -1,4 +1,4 @@
-"""Notes of what runs, and what is read from them after a process died."""
+"""Notes of what runs, and reading them after a process died."""
 
 import multiprocessing
 import os
@@ -34,11 +34,11 @@ def made() -> RunNotes:
 
 
 def with_metadata(text: str, **fields: object) -> Message:
-    sent = message(**fields)  # type: ignore[arg-type]  # handed on
+    sent = message(**fields)  # type: ignore[arg-type]  # passed on
     return replace(sent, message_attributes={SQSW: {"StringValue": text}})
 
 
-def test_what_runs_is_noted_with_what_its_event_needs() -> None:
+def test_a_note_has_the_fields_that_its_event_needs() -> None:
     notes = made()
     emails = lane("emails", max_receives=3)
     first = run_of(emails, with_metadata('{"id":"order-1"}', receives=3), job_name="ship")
@@ -57,11 +57,11 @@ def test_what_runs_is_noted_with_what_its_event_needs() -> None:
     notes.end(first.deliveries)
     assert [each.message.message_id for each in notes.read()] == [two.message.message_id]
     notes.end(second.deliveries)
-    notes.end(second.deliveries)  # it can be put back while it ends
+    notes.end(second.deliveries)  # it can be returned while it ends
     assert notes.read() == []
 
 
-def test_a_list_is_noted_with_all_of_its_messages() -> None:
+def test_all_messages_of_a_list_are_noted() -> None:
     notes, run = made(), run_of(lane(batch_size=3))
     run.deliveries += [Delivery(message(), run, run.deliveries[0].job) for _ in range(2)]
     notes.begin(run)
@@ -71,7 +71,7 @@ def test_a_list_is_noted_with_all_of_its_messages() -> None:
     assert notes.read() == []
 
 
-def test_a_job_in_a_process_of_the_pool_is_not_noted() -> None:
+def test_a_job_in_a_pool_process_is_not_noted() -> None:
     notes, run = made(), run_of(lane(), runs_in="process")
     notes.begin(run)
     assert notes.read() == []
@@ -79,7 +79,7 @@ def test_a_job_in_a_process_of_the_pool_is_not_noted() -> None:
 
 
 @pytest.mark.parametrize("length", [390, 420, 4_000])
-def test_what_is_too_long_is_noted_without_the_job_id(length: int) -> None:
+def test_a_note_that_is_too_long_has_no_job_id(length: int) -> None:
     notes = made()
     text = f'{{"id":"x","dead":"{"y" * length}"}}'
     notes.begin(run_of(lane(), with_metadata(text), job_name="é" * 5_000))
@@ -90,7 +90,7 @@ def test_what_is_too_long_is_noted_without_the_job_id(length: int) -> None:
     assert (short.job_name, short.message.queue_name) == ("ship", "emails")
 
 
-def test_more_than_there_is_room_for_is_not_noted() -> None:
+def test_a_full_table_notes_no_more() -> None:
     notes = made()
     runs = [run_of(lane()) for _ in range(4_100)]
     for run in runs:
@@ -112,10 +112,10 @@ def _begin_and_die(notes: RunNotes, run_to_end: int) -> None:
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_notes_outlive_a_process_that_is_killed(method: str) -> None:
+def test_notes_survive_a_killed_process(method: str) -> None:
     notes = made()
     context = multiprocessing.get_context(method)
-    process = context.Process(target=_begin_and_die, args=(notes, 1))  # type: ignore[attr-defined]  # of both methods
+    process = context.Process(target=_begin_and_die, args=(notes, 1))  # type: ignore[attr-defined]  # both methods have it
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL
@@ -124,7 +124,7 @@ def test_notes_outlive_a_process_that_is_killed(method: str) -> None:
 
 
 def explaining(**fields: Any) -> Lane:
-    """A lane with three receives whose worker sends dead letters."""
+    """Return a lane with three receives whose worker sends dead letters."""
     client: Any = FakeClient("dead")
     return replace(lane(max_receives=3, **fields), dead_letter_client=client)
 
@@ -133,7 +133,7 @@ def last(body: str = "", **fields: Any) -> JobRun:
     return run_of(explaining(), message(body, receives=3, **fields))
 
 
-def test_a_message_on_its_last_receive_is_kept_while_it_runs() -> None:
+def test_the_content_of_a_message_on_its_last_receive_is_kept_while_it_runs() -> None:
     attributes = {"Price": {"DataType": "Binary", "BinaryValue": b"\x00\xff"}}
     run = last("é" * 400_000, received_at=7.5, tries=2, message_attributes=attributes)
     sent = run.deliveries[0].message
@@ -151,14 +151,16 @@ def test_a_message_on_its_last_receive_is_kept_while_it_runs() -> None:
 @pytest.mark.parametrize(
     ("of", "receives"), [(explaining(), 2), (explaining(), 4), (lane(max_receives=3), 3)]
 )
-def test_a_message_that_comes_again_or_that_sqs_moves_is_not_kept(of: Lane, receives: int) -> None:
+def test_the_content_is_not_kept_if_the_message_returns_or_sqs_moves_it(
+    of: Lane, receives: int
+) -> None:
     notes = made()
     notes.begin(run_of(of, message("secret", receives=receives)))
     (found,) = notes.read()
     assert (found.is_kept, found.message.body) == (False, "")
 
 
-def test_content_is_gone_once_nothing_after_it_is_kept() -> None:
+def test_content_is_removed_when_nothing_after_it_is_kept() -> None:
     notes, (first, second, third) = made(), (last("a"), last("b"), last("c"))
     for run in (first, second):
         notes.begin(run)
@@ -171,7 +173,7 @@ def test_content_is_gone_once_nothing_after_it_is_kept() -> None:
     assert notes._memory.get(RunNotes.SIZE, 1) == b""
 
 
-def test_more_than_there_is_room_for_is_not_kept() -> None:
+def test_content_beyond_the_limits_is_not_kept() -> None:
     notes, runs = made(), [last() for _ in range(129)]
     for run in runs:
         notes.begin(run)
@@ -182,7 +184,7 @@ def test_more_than_there_is_room_for_is_not_kept() -> None:
     notes.end(large.deliveries)
 
 
-def test_what_a_full_disk_does_not_take_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_content_that_a_full_disk_refuses_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     notes = made()
     monkeypatch.setattr(os, "pwrite", lambda *_: 1)
     notes.begin(last())
@@ -198,7 +200,7 @@ def test_a_damaged_message_is_not_taken_over() -> None:
     assert (found.is_kept, found.message.body) == (False, "")
 
 
-def test_a_death_leaves_what_was_kept_to_the_next_process_in_order() -> None:
+def test_a_death_leaves_the_kept_messages_to_the_next_process_in_order() -> None:
     runs = [
         run_of(
             explaining(), replace(each, attributes={**each.attributes, "SequenceNumber": number})
@@ -215,7 +217,7 @@ def test_a_death_leaves_what_was_kept_to_the_next_process_in_order() -> None:
     assert killer.is_killer
 
 
-def test_what_was_only_in_hand_is_left_to_the_next_process_too() -> None:
+def test_waiting_messages_are_left_to_the_next_process_too() -> None:
     notes, (waiting, running, gone, suspect) = made(), [last(each) for each in "abcd"]
     suspect.runs_alone = True
     for run in (waiting, running, gone, suspect, run_of(lane(), "e")):
@@ -235,7 +237,7 @@ def test_what_was_only_in_hand_is_left_to_the_next_process_too() -> None:
     assert notes._memory.get(RunNotes.SIZE, 1) == b""
 
 
-def test_what_is_handed_over_is_taken_once() -> None:
+def test_messages_that_are_handed_over_are_taken_once() -> None:
     notes, run = made(), last(message_attributes={"A": {"BinaryValue": b"\xff"}})
     orphans = [Orphan(run.deliveries[0].message, True, True, True, -11, None)]
     notes.hand_over(orphans)
@@ -247,7 +249,7 @@ def noted(*runs: JobRun) -> RunNotes:
     notes = made()
     for run in runs:
         for each in run.deliveries:
-            each.cell = -1  # that of other notes
+            each.cell = -1  # the cell in other notes
         notes.begin(run)
     return notes
 
@@ -263,10 +265,10 @@ def test_a_death_is_reported_and_makes_suspects() -> None:
         (-9, 7, 2),
     ]
     assert suspects.find("emails", first) == Suspicion(1, False, -9, 7)
-    assert suspects.find("emails", last) is None  # it does not come again
+    assert suspects.find("emails", last) is None  # it will not return
 
 
-def test_if_very_many_jobs_ran_none_is_suspect() -> None:
+def test_no_job_is_suspect_if_very_many_ran() -> None:
     runs = [run_of(lane()) for _ in range(101)]
     suspects, (events, told) = Suspects(SharedMemory(Suspects.SIZE)), recorder()
     report_death(noted(*runs).read(), suspects, events)
@@ -287,7 +289,7 @@ def _work_and_die(path: str, killer: JobRun) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_a_worker_reports_what_killed_the_one_before_it(tmp_path: Path) -> None:
+def test_a_worker_reports_what_killed_its_predecessor(tmp_path: Path) -> None:
     path = str(tmp_path / "healthy")
     killer = run_of(lane("jobs"), job_name="crash")
     message_id = killer.deliveries[0].message.message_id
@@ -308,7 +310,7 @@ def test_a_worker_reports_what_killed_the_one_before_it(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_worker_takes_over_what_the_one_before_it_had_on_its_last_receive(tmp_path: Path) -> None:
+def test_a_worker_takes_over_the_last_receives_of_its_predecessor(tmp_path: Path) -> None:
     path, killer = str(tmp_path / "healthy"), last("secret")
     process = multiprocessing.get_context("fork").Process(target=_work_and_die, args=(path, killer))
     process.start()
@@ -329,7 +331,7 @@ def _work_until_told(path: str, killer: JobRun, started: Any, over: Any) -> None
         over.wait(60)
 
 
-def test_the_notes_of_a_living_worker_are_not_touched(
+def test_the_notes_of_a_running_worker_are_not_touched(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path, context = str(tmp_path / "healthy"), multiprocessing.get_context("fork")
@@ -346,7 +348,7 @@ def test_the_notes_of_a_living_worker_are_not_touched(
     assert "another process writes to it" in caplog.text
 
 
-def test_without_a_place_for_notes_a_worker_works_and_says_so(
+def test_without_a_place_for_notes_a_worker_warns_and_works(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "healthy.running").mkdir()

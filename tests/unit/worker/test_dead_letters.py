@@ -1,4 +1,4 @@
-"""Jobs that are given up: to the dead-letter queue, with the reason."""
+"""Jobs that are given up go to the dead-letter queue, with the reason."""
 
 from collections.abc import Callable
 from typing import Any
@@ -23,7 +23,7 @@ from sqsw.sqs_manage.create import create_fifo_queue, create_standard_queue
 from sqsw.transport.queue_client import QueueClient
 from sqsw.worker.once import process_once
 
-#: what SQS counts towards the size of a message
+#: the largest message that SQS accepts
 _MOST_BYTES = 1024 * 1024
 
 
@@ -72,7 +72,7 @@ def count(env: SQSEnv, name: str) -> int:
     )
 
 
-def test_a_job_that_fails_each_time_is_buried_with_its_reason(env: SQSEnv) -> None:
+def test_a_job_that_always_fails_is_dead_lettered_with_its_reason(env: SQSEnv) -> None:
     seen: list[int] = []
 
     @env.processor("orders", "ship")
@@ -103,7 +103,7 @@ def test_a_job_that_fails_each_time_is_buried_with_its_reason(env: SQSEnv) -> No
 
 
 @pytest.mark.parametrize("where", ["raised", "processor", "queue", "environment"])
-def test_a_job_that_gives_up_is_buried_at_once(where: str) -> None:
+def test_a_job_that_gives_up_is_dead_lettered_at_once(where: str) -> None:
     from sqsw import MemorySession
 
     rules: dict[str, Any] = {"give_up_on": (NoSuchOrder, KeyError)}
@@ -142,7 +142,7 @@ def test_attempts_can_be_fewer_than_receives(env: SQSEnv, where: str) -> None:
     assert record_of(letters(env)[0]).verdict == "last_attempt"
 
 
-def test_a_retry_that_never_ends_is_buried_too(env: SQSEnv) -> None:
+def test_a_job_that_always_asks_for_a_retry_is_dead_lettered_too(env: SQSEnv) -> None:
     @env.processor("orders", "ship")
     def ship() -> None:
         raise RetryJob
@@ -156,7 +156,7 @@ def test_a_retry_that_never_ends_is_buried_too(env: SQSEnv) -> None:
     )
 
 
-def test_what_cannot_be_read_or_has_no_processor_is_buried_with_the_reason(env: SQSEnv) -> None:
+def test_an_unreadable_job_is_dead_lettered_with_the_reason(env: SQSEnv) -> None:
     env.processor("orders", "ship", backoff_policy=ConstantBackoff(0))(lambda: None)
     env.job_queue("orders").add_raw_job("ship", "no JSON")
     work(env)
@@ -164,7 +164,7 @@ def test_what_cannot_be_read_or_has_no_processor_is_buried_with_the_reason(env: 
     assert (record.verdict, record.type) == ("unreadable", "DecodeError")
 
 
-def test_each_message_of_a_list_has_its_record(env: SQSEnv) -> None:
+def test_each_message_of_a_list_has_its_own_record(env: SQSEnv) -> None:
     env.queue("orders", batching_policy=BatchMessages(5))
 
     @env.processor("orders", "ship", max_attempts=1)
@@ -179,7 +179,7 @@ def test_each_message_of_a_list_has_its_record(env: SQSEnv) -> None:
     assert count(env, "orders") == 0
 
 
-def test_raw_messages_are_buried_with_their_attributes(env: SQSEnv) -> None:
+def test_raw_messages_are_dead_lettered_with_their_attributes(env: SQSEnv) -> None:
     queue = env.queue("orders", RawQueue, max_attempts=1)
     attributes = {
         f"A{number}": {"DataType": "Binary", "BinaryValue": bytes([number])} for number in range(9)
@@ -232,7 +232,7 @@ def test_a_message_without_room_for_the_record_is_left_to_sqs(
 
 
 @pytest.mark.parametrize("send", [_ten_attributes, _full_size])
-def test_a_job_that_gives_up_ends_at_once_even_without_room_for_the_record(
+def test_a_job_that_gives_up_is_dead_lettered_even_without_room_for_the_record(
     env: SQSEnv, send: Callable[[GenericQueue], None]
 ) -> None:
     queue = env.queue("orders", RawQueue)
@@ -252,7 +252,7 @@ def test_a_job_that_gives_up_ends_at_once_even_without_room_for_the_record(
     assert [each.reason for each in warnings].count("no_room") == 1
 
 
-def test_an_attribute_of_another_program_with_our_name_survives(env: SQSEnv) -> None:
+def test_an_attribute_of_another_program_with_the_same_name_survives(env: SQSEnv) -> None:
     queue = env.queue("orders", RawQueue)
     theirs = {"DataType": "String", "StringValue": "theirs"}
     queue.client.send({"MessageBody": "{}", "MessageAttributes": {SQSW: theirs}})
@@ -274,7 +274,7 @@ def test_an_attribute_of_another_program_with_our_name_survives(env: SQSEnv) -> 
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_a_refusal_that_can_pass_is_repeated_and_repeats_no_copy_that_was_accepted(
+def test_a_temporary_refusal_is_retried_without_repeating_accepted_copies(
     env: SQSEnv, monkeypatch: pytest.MonkeyPatch, refusal: SQSError
 ) -> None:
     send_batch, calls = QueueClient.send_batch, []
@@ -294,7 +294,7 @@ def test_a_refusal_that_can_pass_is_repeated_and_repeats_no_copy_that_was_accept
         raise GiveUp
 
     for _ in range(4):
-        queue.add_raw_job("x" * (_MOST_BYTES // 2 - 1_000))  # two of them fit into a call
+        queue.add_raw_job("x" * (_MOST_BYTES // 2 - 1_000))  # two fit into a call
     process_once(lane_of(queue, WorkerSettings(), NEVER_SHUTDOWN), 0, env.events)
     assert calls[:2] == [2, 2]
     assert len(letters(env)) == 4
@@ -302,7 +302,7 @@ def test_a_refusal_that_can_pass_is_repeated_and_repeats_no_copy_that_was_accept
     assert count(env, "orders") == 0
 
 
-def test_a_call_that_is_refused_for_good_is_not_repeated_for_hours(
+def test_a_permanent_refusal_is_not_retried_for_hours(
     env: SQSEnv, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     send_batch, calls = QueueClient.send_batch, []
@@ -322,14 +322,14 @@ def test_a_call_that_is_refused_for_good_is_not_repeated_for_hours(
     ship.delay()
     work(env)
     assert metadata_of(letters(env)[0]).dead is None  # SQS moved it
-    assert len(calls) == 3  # without the traceback, and without the text
+    assert len(calls) == 3  # then without the traceback, then without the message
 
 
 def fail_elsewhere() -> None:
     raise NoSuchOrder("in a process of the pool")
 
 
-def test_a_job_that_failed_in_a_process_of_the_pool_says_where(env: SQSEnv) -> None:
+def test_a_failure_in_a_pool_process_has_its_place_in_the_code(env: SQSEnv) -> None:
     env.queue("orders").connect_processor(
         "ship", fail_elsewhere, executor="process", max_attempts=1
     )
@@ -340,7 +340,7 @@ def test_a_job_that_failed_in_a_process_of_the_pool_says_where(env: SQSEnv) -> N
     assert where.startswith(f"{__name__}.fail_elsewhere:")
 
 
-def test_the_traceback_goes_first_where_room_is_short(env: SQSEnv) -> None:
+def test_the_traceback_is_dropped_first_if_room_is_short(env: SQSEnv) -> None:
     queue = env.queue("orders", RawQueue, max_attempts=1)
     queue.client.send({"MessageBody": "x" * (_MOST_BYTES - 1_100)})
 
@@ -366,7 +366,7 @@ def test_texts_can_be_kept_out_of_the_record(env: SQSEnv) -> None:
     assert (record.type, record.message, record.trace) == ("NoSuchOrder", None, None)
 
 
-def test_the_native_way_leaves_it_to_sqs(env: SQSEnv) -> None:
+def test_the_native_mode_leaves_dead_letters_to_sqs(env: SQSEnv) -> None:
     @env.processor("orders", "ship", give_up_on=NoSuchOrder)
     def ship() -> None:
         raise NoSuchOrder
@@ -382,7 +382,7 @@ def test_the_native_way_leaves_it_to_sqs(env: SQSEnv) -> None:
     ("dead_letters", "verdicts"),
     [("explain", ["gave_up"]), ("native", [None, None, "gave_up"])],
 )
-def test_a_failure_has_a_verdict_if_the_job_is_not_tried_again(
+def test_a_failure_has_a_verdict_if_the_job_is_not_retried(
     env: SQSEnv, dead_letters: str, verdicts: list[str | None]
 ) -> None:
     @env.processor("orders", "ship", give_up_on=NoSuchOrder)
@@ -426,7 +426,7 @@ def test_a_missing_dead_letter_queue_loses_nothing(env: SQSEnv) -> None:
     assert failed == []
 
 
-def test_the_next_death_counts_on(env: SQSEnv) -> None:
+def test_the_next_death_increases_the_count(env: SQSEnv) -> None:
     @env.processor("orders", "ship", max_attempts=1)
     def ship() -> None:
         raise NoSuchOrder
@@ -444,7 +444,7 @@ def test_the_next_death_counts_on(env: SQSEnv) -> None:
     assert job_id_of(again) == job_id_of(first)
 
 
-def test_process_batch_buries_too(env: SQSEnv) -> None:
+def test_process_batch_dead_letters_too(env: SQSEnv) -> None:
     @env.processor("orders", "ship", max_attempts=1)
     def ship() -> None:
         raise NoSuchOrder
@@ -459,7 +459,7 @@ def test_process_batch_buries_too(env: SQSEnv) -> None:
 @pytest.mark.parametrize(
     "options", [{"max_attempts": 0}, {"give_up_on": "ValueError"}, {"give_up_on": (1,)}]
 )
-def test_rules_that_make_no_sense_are_refused(env: SQSEnv, options: dict[str, Any]) -> None:
+def test_invalid_rules_are_refused(env: SQSEnv, options: dict[str, Any]) -> None:
     with pytest.raises(SettingsError):
         env.queue("orders").connect_processor("ship", lambda: None, **options)
     with pytest.raises(SettingsError):
@@ -485,7 +485,7 @@ def test_an_idle_worker_does_not_wait_for_the_next_attempt(memory_env: SQSEnv) -
 
 
 @pytest.mark.parametrize("way", ["unknown", "ten_attributes"])
-def test_jobs_behind_others_that_never_succeed_run_at_their_first_receive(
+def test_jobs_behind_failing_ones_run_on_their_first_receive(
     memory_env: SQSEnv, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
     monkeypatch.setattr("sqsw.queue.job_queue.UNKNOWN_JOB_BACKOFF", ConstantBackoff(0))
@@ -519,7 +519,7 @@ def test_jobs_behind_others_that_never_succeed_run_at_their_first_receive(
     assert len(letters(memory_env, "dead.fifo")) == 3
 
 
-def test_a_group_goes_on_behind_a_dead_letter_without_having_been_received_again(
+def test_a_group_goes_on_after_a_dead_letter_without_another_receive(
     memory_env: SQSEnv,
 ) -> None:
     memory_env.backoff_policy = ConstantBackoff(1)

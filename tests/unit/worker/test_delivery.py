@@ -1,4 +1,4 @@
-"""A job's run gives one result for each message, whatever happens."""
+"""A run gives one result per message, whatever its job raises."""
 
 import asyncio
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ def run_of(handle: object, count: int = 1) -> JobRun:
 @pytest.mark.parametrize(
     "error", [ValueError(), SystemExit(3), KeyboardInterrupt(), GeneratorExit()]
 )
-def test_whatever_is_raised_is_a_failure_of_each_message(error: BaseException) -> None:
+def test_any_exception_fails_every_message_of_the_run(error: BaseException) -> None:
     def handle(messages: Sequence[Message]) -> list[ProcessingResult]:
         raise error
 
@@ -31,5 +31,5 @@ def test_whatever_is_raised_is_a_failure_of_each_message(error: BaseException) -
 
 
 @pytest.mark.parametrize("results", [[], [SUCCEEDED] * 3, None])
-def test_a_result_for_each_message_or_none_counts(results: object) -> None:
+def test_a_wrong_number_of_results_fails_every_message(results: object) -> None:
     assert not any(result.success for result in run_of(lambda _: results, 2).run())

@@ -1,4 +1,4 @@
-"""From the receive to a slot, and from the end of a job to what SQS is told."""
+"""From the receive to a slot, and from the end of a job to its settlement."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,7 +21,7 @@ FAILED = ProcessingResult(False, error=ValueError("no"))
 
 
 class Told:
-    """A shutdown policy that writes down what it is told and decides when a test says so."""
+    """A shutdown policy that records its calls and decides when the test says so."""
 
     def __init__(self) -> None:
         self.results: list[BatchProcessingResult] = []
@@ -38,10 +38,10 @@ def broken_kind() -> RunsIn:
     raise ZeroDivisionError
 
 
-# From the receive to a slot.
+# From receive to slot.
 
 
-def test_what_arrives_is_in_hand_before_its_job_starts() -> None:
+def test_messages_are_in_hand_before_their_jobs_start() -> None:
     kit = Kit()
     kit.accept(message("a"), message("b"))
     assert names(kit.told) == ["MessageReceived"] * 2 + ["JobStarted"] * 2
@@ -49,13 +49,13 @@ def test_what_arrives_is_in_hand_before_its_job_starts() -> None:
     assert kit.in_flight.in_hand(kit.lane) == 2
 
 
-def test_an_empty_receive_is_nothing() -> None:
+def test_an_empty_receive_changes_nothing() -> None:
     kit = Kit()
     kit.accept()
     assert (kit.told, kit.in_flight.in_hand(kit.lane)) == ([], 0)
 
 
-def test_jobs_run_where_they_want_and_each_slot_goes_on_to_the_next() -> None:
+def test_jobs_run_in_their_executor_and_each_slot_takes_the_next() -> None:
     ran: list[str] = []
 
     def handle(messages: Sequence[Message]) -> list[ProcessingResult]:
@@ -72,7 +72,7 @@ def test_jobs_run_where_they_want_and_each_slot_goes_on_to_the_next() -> None:
     assert (kit.slots_taken(), kit.in_flight.is_empty()) == (0, True)
 
 
-def test_no_more_runs_than_slots_and_the_next_at_the_end_of_one() -> None:
+def test_a_run_waits_for_a_slot_and_starts_when_another_ends() -> None:
     kit = Kit(slots=2)
     kit.accept(*map(message, "abc"))
     assert kit.running() == ["a", "b"]
@@ -83,14 +83,14 @@ def test_no_more_runs_than_slots_and_the_next_at_the_end_of_one() -> None:
     assert kit.end("b") is None
 
 
-def test_a_run_for_the_other_executor_goes_there() -> None:
+def test_a_following_run_for_another_executor_is_passed_to_it() -> None:
     kit = Kit(lane(kind=lambda sent: "loop" if sent.body == "b" else "thread"), slots=1)
     kit.accept(message("a"), message("b"))
     assert kit.end("a") is None
     assert [bodies_of(run) for run in kit.loop.runs] == [["b"]]
 
 
-def test_a_message_whose_job_cannot_be_told_still_runs(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_message_whose_job_lookup_fails_still_runs(caplog: pytest.LogCaptureFixture) -> None:
     kit = Kit(lane(kind=lambda _: broken_kind()))
     kit.accept(message("a"))
     (run,) = kit.threads.runs
@@ -98,15 +98,15 @@ def test_a_message_whose_job_cannot_be_told_still_runs(caplog: pytest.LogCapture
     assert "cannot look up the job" in caplog.text
 
 
-def test_groups_mean_nothing_on_a_standard_queue() -> None:
+def test_groups_are_ignored_on_a_standard_queue() -> None:
     kit = Kit()
     kit.accept(*group("g", 3))
     assert kit.running() == ["g1", "g2", "g3"]
     assert {(run.group, run.fair_group) for run in kit.threads.runs} == {(None, None)}
 
 
-def test_runs_that_an_executor_does_not_take_go_back_and_the_next_has_their_slot() -> None:
-    count = 500  # one after the other: one inside the other would be too deep
+def test_runs_that_an_executor_refuses_are_returned_and_free_their_slot() -> None:
+    count = 500  # handled one after the other: nested calls would be too deep
     policy = Told()
     ends = ("first", "last")
     mixed = lane(
@@ -117,21 +117,21 @@ def test_runs_that_an_executor_does_not_take_go_back_and_the_next_has_their_slot
     kit.loop.error = RuntimeError("can't start new thread")
     middle = [str(number) for number in range(count)]
     kit.accept(message("0"), *map(message, ["first", *middle[1:], "last"]))
-    assert kit.running() == ["first"]  # after one that failed as it arrived
+    assert kit.running() == ["first"]  # after one that was refused on arrival
     assert kit.end("first") is None
     assert kit.running() == ["last"]
     assert kit.slots_taken() == 1
     assert kit.returned() == [(body, UNSTARTED_SECONDS) for body in middle]
     assert kit.deleted() == ["first"]
-    assert kit.in_flight.permits_left(mixed) == 1_000 - 2  # what has not started does not count
+    assert kit.in_flight.permits_left(mixed) == 1_000 - 2  # runs that did not start use no permit
     assert [bodies(result.succeeded) for result in policy.results] == [["first"]]
     assert kit.counts() == {"released": count, "done": 1}
-    assert kit.policies.may_receive(mixed) == 0  # jobs cannot be started
+    assert kit.policies.may_receive(mixed) == 0  # jobs cannot start
     told = [event for event in kit.told if type(event).__name__ == "MessageReturned"]
     assert {event.started for event in told} == {False}
 
 
-def test_a_run_whose_last_receive_could_not_be_started_is_reported() -> None:
+def test_a_message_that_could_not_start_on_its_last_receive_is_reported() -> None:
     kit = Kit(lane(max_receives=3))
     kit.accept(message("a", receives=3))
     kit.end("a", not_started())
@@ -160,7 +160,7 @@ def test_how_a_job_can_fail(result: ProcessingResult, event: str, count: str) ->
     assert kit.counts() == {count: 1}
 
 
-def test_a_list_is_judged_message_by_message() -> None:
+def test_each_message_of_a_list_has_its_own_result() -> None:
     policy = Told()
     kit = Kit(lane(batch_size=10, shutdown_policy=policy))
     kit.accept(message("a"), message("b"))
@@ -173,7 +173,7 @@ def test_a_list_is_judged_message_by_message() -> None:
     assert result.errors == [FAILED.error]
 
 
-def test_a_policy_that_decides_at_the_end_of_a_job_lets_no_other_start() -> None:
+def test_no_job_starts_after_a_policy_has_decided() -> None:
     policy = Told()
     kit = Kit(lane(shutdown_policy=policy), slots=1)
     kit.accept(message("a"), message("b"))
@@ -185,7 +185,7 @@ def test_a_policy_that_decides_at_the_end_of_a_job_lets_no_other_start() -> None
     assert (kit.deleted(), kit.returned()) == (["a"], [("b", 0)])
 
 
-def test_a_lease_that_ended_during_the_job_drops_the_result() -> None:
+def test_a_result_is_dropped_if_the_lease_ended_during_the_job() -> None:
     kit = Kit()
     kit.accept(message("a", expires_at=kit.clock.now + 30))
     kit.clock.advance(30)
@@ -198,7 +198,7 @@ def test_a_lease_that_ended_during_the_job_drops_the_result() -> None:
 
 
 @pytest.mark.parametrize("where", ["lane", "policy"])
-def test_whatever_is_raised_at_the_end_of_a_job_its_slot_is_free(
+def test_the_slot_is_freed_whatever_is_raised_at_the_end_of_a_job(
     where: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(*_: Any) -> bool:
@@ -219,7 +219,7 @@ def test_whatever_is_raised_at_the_end_of_a_job_its_slot_is_free(
     )
 
 
-def test_a_keyboard_interrupt_goes_up_and_leaves_no_slot_taken() -> None:
+def test_a_keyboard_interrupt_propagates_and_frees_the_slot() -> None:
     kit = Kit(slots=1)
     kit.accept(message("a"))
 
@@ -235,16 +235,16 @@ def test_a_keyboard_interrupt_goes_up_and_leaves_no_slot_taken() -> None:
 # Leases.
 
 
-def test_a_lease_lost_while_waiting_starts_no_job() -> None:
+def test_no_job_starts_if_its_lease_was_lost_while_it_waited() -> None:
     kit = Kit(slots=1)
     lost = message("b")
     kit.accept(message("a"), lost, message("c"))
     kit.lose(lost)
     assert kit.end("a") == ["c"]
-    assert kit.in_flight.in_hand(kit.lane) == 2  # a, until SQS was told of it, and c
+    assert kit.in_flight.in_hand(kit.lane) == 2  # a, until it is settled, and c
 
 
-def test_a_lost_lease_is_told_once_and_with_the_last_error_of_an_extension() -> None:
+def test_a_lost_lease_is_reported_once_with_the_last_extension_error() -> None:
     kit = Kit()
     lost = message("a")
     kit.accept(lost)
@@ -275,7 +275,7 @@ def test_a_list_is_cancelled_when_all_its_leases_are_lost() -> None:
     assert kit.loop.cancelled == kit.loop.runs
 
 
-def test_a_job_whose_lease_was_lost_before_it_started_does_not_count_as_started() -> None:
+def test_a_job_whose_lease_was_lost_before_its_start_uses_no_permit() -> None:
     kit = Kit(slots=1)
     kit.in_flight.share_permits(kit.lanes, 2)
     lost = message("b")
@@ -284,7 +284,7 @@ def test_a_job_whose_lease_was_lost_before_it_started_does_not_count_as_started(
     assert kit.end("a") == ["c"]
 
 
-def test_a_message_of_a_list_whose_lease_is_lost_leaves_it() -> None:
+def test_a_message_whose_lease_is_lost_leaves_its_list() -> None:
     kit = Kit(lane(batch_size=3, max_wait=2))
     lost = message("b")
     kit.accept(message("a"), lost)
@@ -298,17 +298,17 @@ def test_a_message_of_a_list_whose_lease_is_lost_leaves_it() -> None:
 # Message groups.
 
 
-def test_one_message_of_a_group_at_a_time() -> None:
+def test_a_group_runs_one_message_at_a_time() -> None:
     kit = Kit(fifo())
     kit.accept(*group("g", 3), *group("h", 1))
     assert kit.running() == ["g1", "h1"]
     kit.end("g1")
-    assert kit.running() == ["h1"]  # not before the delete
+    assert kit.running() == ["h1"]  # g2 waits for the delete of g1
     kit.tell_sqs()
     assert kit.running() == ["h1", "g2"]
 
 
-def test_after_a_failure_the_rest_of_the_group_goes_back_and_stays_longer() -> None:
+def test_after_a_failure_the_rest_of_the_group_is_returned_and_hidden_longer() -> None:
     kit = Kit(fifo())
     kit.accept(*group("g", 3), *group("h", 2))
     kit.end("g1", FAILED)
@@ -320,16 +320,16 @@ def test_after_a_failure_the_rest_of_the_group_goes_back_and_stays_longer() -> N
     assert "g1 again" in kit.running()
 
 
-def test_a_failed_message_that_comes_again_at_once_finds_its_group_empty() -> None:
+def test_a_failed_message_that_returns_at_once_finds_its_group_empty() -> None:
     kit = Kit(fifo(backoff=0))
     kit.accept(*group("g", 2))
     kit.end("g1", FAILED)
-    # It is received again before SQS was told of the rest of its group.
+    # It is received again before the return of g2 was sent.
     kit.accept(message("g1 again", group="g"))
     assert kit.running() == ["g1 again"]
 
 
-def test_a_delete_that_fails_for_good_is_like_a_failure() -> None:
+def test_a_permanently_failed_delete_counts_as_a_failure() -> None:
     kit = Kit(fifo())
     kit.accept(*group("g", 2, expires_at=kit.clock.now + 20))
     kit.end("g1")
@@ -338,7 +338,7 @@ def test_a_delete_that_fails_for_good_is_like_a_failure() -> None:
     assert kit.running() == []
 
 
-def test_a_lost_lease_of_a_running_message_sends_its_followers_back() -> None:
+def test_when_a_running_message_loses_its_lease_its_followers_are_returned() -> None:
     kit = Kit(fifo())
     g1, g2 = group("g", 2)
     kit.accept(g1, g2)
@@ -349,7 +349,7 @@ def test_a_lost_lease_of_a_running_message_sends_its_followers_back() -> None:
     assert kit.in_flight.in_hand(kit.lane) == 0
 
 
-def test_a_lost_lease_of_a_waiting_message_sends_back_what_comes_after_it() -> None:
+def test_when_a_waiting_message_loses_its_lease_its_followers_are_returned() -> None:
     kit = Kit(fifo())
     g1, g2, g3 = group("g", 3)
     kit.accept(g1, g2, g3)
@@ -361,7 +361,7 @@ def test_a_lost_lease_of_a_waiting_message_sends_back_what_comes_after_it() -> N
     assert (kit.in_flight.in_hand(kit.lane), kit.parked()) == (0, 0)
 
 
-def test_a_lost_lease_of_a_head_that_waits_for_a_slot() -> None:
+def test_when_a_waiting_head_loses_its_lease_its_followers_are_returned() -> None:
     kit = Kit(fifo(), slots=1)
     g1, g2 = group("g", 2)
     kit.accept(*group("f", 1), g1, g2, *group("h", 1))
@@ -370,7 +370,7 @@ def test_a_lost_lease_of_a_head_that_waits_for_a_slot() -> None:
     assert kit.end("f1") == ["h1"]
 
 
-def test_a_lost_lease_of_a_waiting_list_sends_back_its_other_messages() -> None:
+def test_when_a_list_message_loses_its_lease_the_rest_is_returned() -> None:
     kit = Kit(fifo(batch_size=2))
     g1, g2, g3, g4, g5 = group("g", 5)
     kit.accept(g1, g2, g3, g4, g5)
@@ -379,7 +379,7 @@ def test_a_lost_lease_of_a_waiting_list_sends_back_its_other_messages() -> None:
     assert (kit.running(), kit.parked()) == (["g1", "g2"], 0)
 
 
-def test_a_list_of_a_group_opens_it_when_all_are_deleted() -> None:
+def test_a_list_unblocks_its_group_when_all_its_messages_are_deleted() -> None:
     kit = Kit(fifo(batch_size=2))
     kit.accept(*group("g", 3))
     kit.end("g1")
@@ -393,7 +393,7 @@ def test_a_list_of_a_group_opens_it_when_all_are_deleted() -> None:
     assert kit.running() == ["g3"]
 
 
-def test_messages_that_wait_for_their_group_hold_no_credit() -> None:
+def test_messages_that_wait_for_their_group_use_no_credit() -> None:
     kit = Kit(fifo(), slots=2)
     kit.accept(*group("g", 10))
     assert kit.credit() == 1
@@ -410,7 +410,7 @@ HEADS = {
 
 @pytest.mark.parametrize("receives", [2, 3, 4])
 @pytest.mark.parametrize("result", HEADS.values(), ids=HEADS)
-def test_a_group_goes_on_after_a_job_that_failed_on_its_last_receive(
+def test_a_group_goes_on_after_a_failure_on_the_last_receive(
     result: ProcessingResult, receives: int
 ) -> None:
     kit = Kit(fifo(max_receives=3))
@@ -419,21 +419,21 @@ def test_a_group_goes_on_after_a_job_that_failed_on_its_last_receive(
     if result.success:
         kit.client.answers.append([refused()])
     kit.end("head", result)
-    assert kit.running() == []  # SQS must have the result first
+    assert kit.running() == []  # the result must reach SQS first
     kit.tell_sqs()
     assert kit.running() == (["g2"] if receives == 3 else [])
     returned = [body for body, _ in kit.returned() if body != "head"]
     assert returned == ([] if receives == 3 else ["g2", "g3"])
 
 
-def test_a_list_with_a_failed_job_that_comes_again_stops_its_group() -> None:
+def test_a_list_with_a_failed_message_that_returns_stops_its_group() -> None:
     kit = Kit(fifo(max_receives=3, batch_size=2))
     kit.accept(*(message(f"g{n}", group="g", receives=n) for n in (3, 2, 1)))
     kit.end("g3", SUCCEEDED, FAILED)
     assert kit.returned() == [("g2", 7), ("g1", 8)]
 
 
-def test_groups_of_a_standard_queue_share_the_slots_when_they_are_limited() -> None:
+def test_limited_groups_of_a_standard_queue_share_the_slots() -> None:
     kit = Kit(lane(group_slots=2))
     kit.accept(*group("g", 5), *group("h", 1))
     assert kit.running() == ["g1", "g2", "h1"]
@@ -445,11 +445,11 @@ def test_groups_of_a_standard_queue_share_the_slots_when_they_are_limited() -> N
 # The drain.
 
 
-def test_a_close_returns_what_has_not_started_and_what_arrives_later() -> None:
+def test_a_close_returns_unstarted_and_late_messages() -> None:
     kit = Kit(fifo(), slots=2)
     kit.accept(*group("f", 2), *group("g", 2), *group("h", 2))
     kit.dispatcher.close(kit.lanes)
-    # Of each group in order; what has started goes on.
+    # Each group in order; started jobs go on.
     assert kit.returned() == [("h1", 0), ("h2", 0), ("f2", 0), ("g2", 0)]
     kit.accept(message("late", group="z"))
     assert kit.returned()[4:] == [("late", 0)]
@@ -457,7 +457,7 @@ def test_a_close_returns_what_has_not_started_and_what_arrives_later() -> None:
     assert kit.parked() == 0
 
 
-#: a lane, the messages of one receive, and those of them that run in a drain; "!": the last receive
+#: a lane, the messages of one receive, and those that run in a drain ("!": last receive)
 UNSTARTED = {
     "standard": (lambda: lane(max_receives=3), "a b! c d!", "b! d!"),
     "async": (lambda: lane(max_receives=3, kind="loop"), "a b! c", "b!"),
@@ -481,7 +481,7 @@ UNSTARTED = {
 
 
 def run_all(kit: Kit) -> list[str]:
-    """Let jobs start in the only slot, and end them; their messages, in the order of the jobs."""
+    """Start and end jobs one by one in the only slot. Return their messages in that order."""
     ran: list[str] = []
     kit.in_flight.permit(kit.lane, None)
     kit.dispatcher.start_due()
@@ -514,7 +514,7 @@ def test_a_drain_runs_messages_on_their_last_receive(
 @pytest.mark.parametrize(
     "made", [lambda: lane(max_receives=3), lambda: fifo(max_receives=3)], ids=["standard", "FIFO"]
 )
-def test_the_end_of_a_drain_names_jobs_that_never_ran(made: Any) -> None:
+def test_the_end_of_a_drain_reports_jobs_that_never_ran(made: Any) -> None:
     kit = Kit(made(), slots=1)
     kit.accept(*(message(body, group="g", receives=3) for body in "abc"))
     kit.dispatcher.close(kit.lanes)
@@ -536,7 +536,7 @@ def test_one_lane_can_be_closed_alone() -> None:
     assert kit.returned() == [("of a", 0)]
 
 
-def test_what_still_runs_at_the_end_is_put_back_and_its_result_ignored() -> None:
+def test_an_abandoned_job_is_returned_and_its_result_ignored() -> None:
     kit = Kit()
     running = message("a")
     kit.accept(running)
@@ -550,7 +550,7 @@ def test_what_still_runs_at_the_end_is_put_back_and_its_result_ignored() -> None
     assert (kit.counts(), kit.deleted()) == ({}, [])
 
 
-def test_a_lease_lost_before_the_drain_is_not_put_back() -> None:
+def test_a_message_that_lost_its_lease_before_the_drain_is_not_returned() -> None:
     kit = Kit(slots=1)
     lost = message("b")
     kit.accept(message("a"), lost)
@@ -560,7 +560,7 @@ def test_a_lease_lost_before_the_drain_is_not_put_back() -> None:
     assert kit.in_flight.in_hand(kit.lane) == 1
 
 
-def test_what_arrives_after_the_end_goes_back() -> None:
+def test_a_message_that_arrives_after_the_end_is_returned() -> None:
     kit = Kit()
     assert [kit.dispatcher.abandon() for _ in range(2)] == [0, 0]
     kit.accept(message("a"))
@@ -568,7 +568,7 @@ def test_what_arrives_after_the_end_goes_back() -> None:
     assert kit.running() == []
 
 
-def test_what_may_not_start_waits_until_it_may_or_goes_back() -> None:
+def test_a_run_without_a_permit_waits_for_one_or_is_returned() -> None:
     kit = Kit()
     kit.in_flight.share_permits(kit.lanes, 1)
     kit.accept(*map(message, "abc"))
@@ -581,10 +581,10 @@ def test_what_may_not_start_waits_until_it_may_or_goes_back() -> None:
     assert (kit.deleted(), kit.returned()) == (["a"], [("c", 0)])
 
 
-# Lists that wait.
+# Lists that wait for more messages.
 
 
-def test_a_list_waits_for_more_and_goes_when_its_time_is_over() -> None:
+def test_a_list_waits_for_more_and_starts_when_its_time_is_up() -> None:
     kit = Kit(lane(batch_size=3, max_wait=2))
     kit.accept(message("a"))
     assert (kit.running(), kit.in_flight.unstarted()) == ([], 1)
@@ -598,7 +598,7 @@ def test_a_list_waits_for_more_and_goes_when_its_time_is_over() -> None:
     assert kit.in_flight.next_list_due(kit.lane) is None
 
 
-def test_a_list_whose_time_is_over_goes_without_another_receive_but_not_in_between() -> None:
+def test_a_due_list_starts_without_a_receive_but_not_during_one() -> None:
     kit = Kit(lane(batch_size=3, max_wait=2))
     kit.accept(message("a"), more=True)
     kit.clock.advance(2)
@@ -613,14 +613,14 @@ def test_a_list_whose_time_is_over_goes_without_another_receive_but_not_in_betwe
     assert kit.running() == ["a", "b"]
 
 
-def test_a_list_whose_time_is_over_goes_when_a_slot_is_free() -> None:
+def test_a_due_list_starts_when_a_slot_is_free() -> None:
     kit = Kit(lane(batch_size=2, max_wait=2), slots=1)
     kit.accept(*map(message, "abc"))
     kit.clock.advance(2)
     assert kit.end("a") == ["c"]
 
 
-def test_a_list_that_waits_holds_no_slot_and_goes_back_at_the_end() -> None:
+def test_a_waiting_list_holds_no_slot_and_is_returned_at_the_end() -> None:
     kit = Kit(lane(batch_size=3, max_wait=2), slots=1)
     kit.accept(message("a"))
     assert kit.credit(1) == 1

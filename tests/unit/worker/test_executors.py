@@ -1,4 +1,4 @@
-"""The ways to run a call."""
+"""Executors: how each runs a call."""
 
 import asyncio
 import contextvars
@@ -26,7 +26,7 @@ VARIABLE = contextvars.ContextVar("VARIABLE", default="unset")
 
 
 class FakeCall:
-    """What an executor needs of a call."""
+    """The parts of a call that an executor uses."""
 
     def __init__(self, job: Callable[[], Any]) -> None:
         self.job = job
@@ -50,7 +50,7 @@ class FakeCall:
 
 
 class Ends:
-    """Collects the ends of calls, and hands out what is to follow."""
+    """Collects ended calls, and returns the calls that follow them."""
 
     def __init__(self, *following: FakeCall) -> None:
         self.following = list(following)
@@ -80,7 +80,7 @@ def executor(request: pytest.FixtureRequest) -> Any:
     assert our_threads() == []
 
 
-def test_a_call_is_run_and_its_end_told(executor: Executor) -> None:
+def test_a_call_runs_and_its_end_is_reported(executor: Executor) -> None:
     ran: list[str] = []
     executor.start()
     ends = Ends()
@@ -89,7 +89,7 @@ def test_a_call_is_run_and_its_end_told(executor: Executor) -> None:
     assert ran and ran[0] != threading.current_thread().name
 
 
-def test_what_the_end_returns_is_run_next(executor: Executor) -> None:
+def test_the_call_that_an_end_returns_runs_next(executor: Executor) -> None:
     threads: list[int] = []
     calls = [FakeCall(lambda: threads.append(threading.get_ident())) for _ in range(3)]
     ends = Ends(*calls[1:])
@@ -99,7 +99,7 @@ def test_what_the_end_returns_is_run_next(executor: Executor) -> None:
     assert len(set(threads)) == 1
 
 
-def test_every_call_has_its_own_context_made_of_the_one_at_the_start(executor: Executor) -> None:
+def test_every_call_has_its_own_copy_of_the_context_at_the_start(executor: Executor) -> None:
     seen: list[str] = []
 
     def job() -> None:
@@ -115,7 +115,7 @@ def test_every_call_has_its_own_context_made_of_the_one_at_the_start(executor: E
     assert seen == ["of the start", "of the start"]
 
 
-def test_an_end_that_raises_does_not_end_the_executor(
+def test_an_end_that_raises_does_not_stop_the_executor(
     executor: Executor, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(call: FakeCall, results: list[ProcessingResult]) -> None:
@@ -128,7 +128,7 @@ def test_an_end_that_raises_does_not_end_the_executor(
     wait_until(lambda: "SystemExit" in caplog.text)
 
 
-def test_the_verbs_of_an_executor(executor: Executor) -> None:
+def test_an_executor_starts_runs_and_stops(executor: Executor) -> None:
     executor.start()
     ends = Ends()
     executor.submit([FakeCall(lambda: None)], ends)
@@ -141,7 +141,7 @@ def test_the_verbs_of_an_executor(executor: Executor) -> None:
 @pytest.mark.parametrize(
     "make", [ThreadExecutor, LoopExecutor, lambda: LateExecutor(ThreadExecutor)]
 )
-def test_what_comes_after_the_stop_is_not_run(make: Callable[[], Executor]) -> None:
+def test_a_call_after_the_stop_does_not_run(make: Callable[[], Executor]) -> None:
     executor, ran = make(), list[str]()
     executor.stop(0)
     executor.submit([FakeCall(lambda: ran.append("too late"))], Ends())
@@ -149,7 +149,7 @@ def test_what_comes_after_the_stop_is_not_run(make: Callable[[], Executor]) -> N
     assert ran == []
 
 
-def test_a_stop_while_its_thread_is_being_started_comes_before_a_call(
+def test_a_stop_while_a_thread_starts_comes_before_its_call(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     executor, ran, start = ThreadExecutor(), list[str](), threading.Thread.start
@@ -164,7 +164,7 @@ def test_a_stop_while_its_thread_is_being_started_comes_before_a_call(
     assert ran == []
 
 
-def test_as_many_threads_as_calls_at_once_and_no_more() -> None:
+def test_there_are_as_many_threads_as_concurrent_calls() -> None:
     executor = ThreadExecutor()
     barrier = threading.Barrier(4)
     ends = Ends()
@@ -181,7 +181,7 @@ def test_as_many_threads_as_calls_at_once_and_no_more() -> None:
     executor.stop(soon())
 
 
-def test_a_busy_thread_is_left_at_the_deadline_and_ends_after_its_job() -> None:
+def test_a_busy_thread_is_abandoned_at_the_deadline_and_ends_after_its_job() -> None:
     executor = ThreadExecutor()
     started, go_on, ends = threading.Event(), threading.Event(), Ends()
 
@@ -193,7 +193,7 @@ def test_a_busy_thread_is_left_at_the_deadline_and_ends_after_its_job() -> None:
     executor.submit([call], ends)
     assert started.wait(10)
     assert "go_on.wait" in stack_of(call)
-    assert stack_of(call).startswith(f'  File "{__file__}"')  # and not with our own
+    assert stack_of(call).startswith(f'  File "{__file__}"')  # without our own frames
     (thread,) = executor._threads
     assert thread.daemon
     executor.stop(lease_time())
@@ -206,7 +206,7 @@ def no_more(self: threading.Thread) -> None:
     raise RuntimeError("can't start new thread")
 
 
-def test_without_more_threads_the_caller_does_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_if_no_thread_can_start_the_caller_runs_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[int] = []
     executor, ends = ThreadExecutor(), Ends()
     monkeypatch.setattr(threading.Thread, "start", no_more)
@@ -215,7 +215,7 @@ def test_without_more_threads_the_caller_does_the_work(monkeypatch: pytest.Monke
     assert ran == [threading.get_ident()]
 
 
-def test_without_one_more_thread_a_call_waits_for_one_that_runs_and_has_its_turn(
+def test_if_no_further_thread_can_start_a_call_waits_its_turn(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ran: list[tuple[str, int]] = []
@@ -238,7 +238,7 @@ def test_without_one_more_thread_a_call_waits_for_one_that_runs_and_has_its_turn
     executor.stop(soon())
 
 
-def test_a_loop_without_a_thread_takes_nothing_and_is_made_anew(
+def test_a_loop_without_a_thread_raises_and_is_created_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     executor, ends, call = LoopExecutor(), Ends(), FakeCall(lambda: None)
@@ -252,7 +252,7 @@ def test_a_loop_without_a_thread_takes_nothing_and_is_made_anew(
     assert ends.ended == [call]
 
 
-def test_calls_that_come_together_wake_the_loop_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_calls_submitted_together_wake_the_loop_once(monkeypatch: pytest.MonkeyPatch) -> None:
     executor, ends = LoopExecutor(), Ends()
     taken: list[int] = []
     take_in = LoopExecutor._take_in
@@ -268,7 +268,7 @@ def test_calls_that_come_together_wake_the_loop_once(monkeypatch: pytest.MonkeyP
     assert taken == [10]
 
 
-def test_coroutines_wait_together() -> None:
+def test_coroutines_wait_concurrently() -> None:
     executor, ends = LoopExecutor(), Ends()
     together = 0
 
@@ -284,7 +284,7 @@ def test_coroutines_wait_together() -> None:
     executor.stop(soon())
 
 
-def test_a_blocked_loop_is_noticed_until_it_moves_or_a_job_ends(
+def test_a_blocked_loop_is_reported_until_it_moves_or_a_job_ends(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock = ManualClock()
@@ -333,14 +333,14 @@ def test_a_coroutine_can_be_cancelled_and_shows_where_it_is() -> None:
     executor.submit([call], ends)
     assert started.wait(10)
     assert "asyncio.sleep" in stack_of(call)
-    assert stack_of(call).startswith(f'  File "{__file__}"')  # and not with our own
+    assert stack_of(call).startswith(f'  File "{__file__}"')  # without our own frames
     executor.cancel(call)
     ends.wait(1)
     assert cancelled == [True]
     executor.stop(soon())
 
 
-def test_coroutines_that_still_run_are_cancelled_at_the_stop() -> None:
+def test_running_coroutines_are_cancelled_at_the_stop() -> None:
     executor, ends = LoopExecutor(), Ends()
     started = threading.Event()
     cleaned: list[bool] = []
@@ -420,7 +420,7 @@ def test_inline_runs_a_coroutine_inside_a_running_loop() -> None:
     loop.close()
 
 
-def test_a_coroutine_that_gets_no_thread_inside_a_running_loop_has_not_started(
+def test_a_coroutine_without_a_thread_inside_a_running_loop_has_not_started(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     results: list[ProcessingResult] = []
@@ -434,15 +434,15 @@ def test_a_coroutine_that_gets_no_thread_inside_a_running_loop_has_not_started(
     assert isinstance(results[0].error, JobNotStarted)
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-def test_a_process_that_an_inline_job_forked_ends_when_it_comes_back() -> None:
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform cannot fork")
+def test_a_process_forked_by_an_inline_job_ends_when_the_job_returns() -> None:
     pids: list[int] = []
     InlineExecutor().submit([FakeCall(lambda: pids.append(os.fork()))], lambda *_: None)
-    # In the child this line is not reached.
+    # The child never reaches this line.
     assert os.waitstatus_to_exitcode(os.waitpid(pids[0], 0)[1]) == 0
 
 
-def test_ctrl_c_in_an_inline_job_goes_up() -> None:
+def test_ctrl_c_in_an_inline_job_propagates() -> None:
     class Interrupted(FakeCall):
         def run(self) -> list[ProcessingResult]:
             return [ProcessingResult(False, error=KeyboardInterrupt())]
@@ -451,7 +451,7 @@ def test_ctrl_c_in_an_inline_job_goes_up() -> None:
         InlineExecutor().submit([Interrupted(lambda: None)], Ends())
 
 
-def test_an_executor_is_made_when_its_first_call_comes() -> None:
+def test_a_late_executor_is_created_by_its_first_call() -> None:
     made: list[InlineExecutor] = []
 
     def make() -> InlineExecutor:
@@ -463,12 +463,12 @@ def test_an_executor_is_made_when_its_first_call_comes() -> None:
     late.cancel(FakeCall(lambda: None))
     assert made == []
     for name in "ab":
-        late.submit([FakeCall(lambda name=name: ran.append(name))], lambda *_: None)  # type: ignore[misc]  # a lambda
+        late.submit([FakeCall(lambda name=name: ran.append(name))], lambda *_: None)  # type: ignore[misc]  # lambda
     assert (len(made), ran) == (1, ["a", "b"])
     late.stop(0)
 
 
-def test_jobs_of_a_late_executor_have_the_context_of_who_started_the_worker() -> None:
+def test_jobs_of_a_late_executor_have_the_context_at_its_start() -> None:
     seen: list[str] = []
     executor = LateExecutor(ThreadExecutor)
     token = VARIABLE.set("at the start")

@@ -1,4 +1,4 @@
-"""A failed attempt releases its objects once its failure is logged, without a collection."""
+"""A failed attempt releases its objects when it has been logged, without a garbage collection."""
 
 import asyncio
 import gc
@@ -25,18 +25,18 @@ JOBS = 4
 
 
 class Resource:
-    """Held in a variable of a job."""
+    """An object in a local variable of a job."""
 
 
 class Failure(ValueError):
-    """An error that can have weak references, unlike built-in errors."""
+    """An error that can be weakly referenced, unlike built-in errors."""
 
 
 held: list[weakref.ref[Any]] = []
 
 
 def hold() -> Resource:
-    """A resource whose end is watched."""
+    """Return a resource, and watch when it is released."""
     resource = Resource()
     held.append(weakref.ref(resource))
     return resource
@@ -139,7 +139,7 @@ def no_collection() -> Iterator[None]:
 
 @pytest.fixture(params=["worker", "process_batch"])
 def run(request: pytest.FixtureRequest) -> Iterator[Callable[[SQSEnv], None]]:
-    """Runs the jobs of ``jobs`` without the garbage collector."""
+    """Return a function that runs the jobs of ``jobs`` without the garbage collector."""
 
     def watch(event: JobFailed) -> None:
         if isinstance(event.error, Failure | SQSError):
@@ -173,7 +173,7 @@ def alive() -> list[Any]:
 @pytest.mark.parametrize("takes_lists", [False, True], ids=["one", "list"])
 @pytest.mark.parametrize("error", ERRORS)
 @pytest.mark.parametrize("way", WAYS)
-def test_a_failed_job(
+def test_a_failed_job_releases_its_objects(
     run: Callable[[SQSEnv], None],
     way: Callable[[type[BaseException]], Any],
     error: type[BaseException],
@@ -191,7 +191,7 @@ def test_a_failed_job(
 
 @pytest.mark.parametrize("around", AROUND)
 @pytest.mark.parametrize("way", [plain, coroutine])
-def test_a_failed_job_with_code_around_it(
+def test_a_failed_job_with_code_around_it_releases_its_objects(
     run: Callable[[SQSEnv], None],
     way: Callable[[type[BaseException]], Any],
     around: str,
@@ -207,7 +207,7 @@ def test_a_failed_job_with_code_around_it(
 
 @pytest.mark.parametrize("takes_lists", [False, True], ids=["one", "list"])
 @pytest.mark.parametrize("way", WAYS)
-def test_a_failed_raw_message(
+def test_a_failed_raw_message_releases_its_objects(
     run: Callable[[SQSEnv], None],
     way: Callable[[type[BaseException]], Any],
     takes_lists: bool,
@@ -222,7 +222,9 @@ def test_a_failed_raw_message(
 
 
 @pytest.mark.parametrize("way", ["timed_out", "named", "in_a_process", "unreadable"])
-def test_a_job_that_fails_in_another_way(run: Callable[[SQSEnv], None], way: str) -> None:
+def test_every_kind_of_failure_releases_its_objects(
+    run: Callable[[SQSEnv], None], way: str
+) -> None:
     env = new_env()
     queue = env.queue("jobs", batching_policy=BatchMessages(2) if way == "named" else None)
 
@@ -247,11 +249,11 @@ def test_a_job_that_fails_in_another_way(run: Callable[[SQSEnv], None], way: str
     assert alive() == []
 
 
-def test_an_idle_worker_keeps_nothing_of_its_last_job() -> None:
+def test_an_idle_worker_holds_nothing_of_its_last_job() -> None:
     seen: list[list[Any]] = []
 
     class Idle:
-        """Checks once the worker is idle."""
+        """A shutdown policy that checks when the worker is idle."""
 
         def __init__(self) -> None:
             self.empty = 0

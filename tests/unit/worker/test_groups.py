@@ -1,4 +1,4 @@
-"""One run of a FIFO group at a time, in order; so many of a group of a standard queue."""
+"""FIFO groups run one at a time and in order. Standard groups have a number of slots."""
 
 from collections import Counter
 
@@ -12,7 +12,7 @@ LIMITED = lane(group_slots=2)
 
 
 def fifo_runs(*names: str) -> list[JobRun]:
-    """Runs of the groups that their names begin with."""
+    """Return runs whose group is the first letter of their name."""
     return [run_of(FIFO, message(name, group=name[0])) for name in names]
 
 
@@ -40,7 +40,7 @@ def test_a_deleted_head_makes_the_next_run_the_head() -> None:
     assert groups.join(g1)
 
 
-def test_a_head_that_leaves_takes_all_behind_it_out_in_order() -> None:
+def test_a_head_that_leaves_removes_its_followers_in_order() -> None:
     groups, (g1, g2, g3) = joined("g1", "g2", "g3")
     assert groups.leave(g1) == [g2, g3]
     assert groups.leave(g1) == []
@@ -61,13 +61,13 @@ def test_only_the_head_can_advance() -> None:
     assert groups.advance(g1) is g2
 
 
-def test_runs_that_wait_can_be_taken_out() -> None:
+def test_waiting_runs_can_be_taken_out() -> None:
     groups, (g1, g2, h1, h2) = joined("g1", "g2", "h1", "h2")
     assert groups.take_followers(nothing) == [g2, h2]
     assert groups.advance(g1) is groups.advance(h1) is None
 
 
-def test_a_run_to_keep_keeps_those_ahead_of_it() -> None:
+def test_a_kept_run_keeps_those_ahead_of_it() -> None:
     groups, (g1, g2, last, g4, _, h2) = joined("g1", "g2", "g3", "g4", "h1", "h2")
     assert groups.take_followers(lambda run: run is last) == [g4, h2]
     assert groups.advance(g1) is g2
@@ -78,13 +78,13 @@ def limited_runs(count: int, group: str = "g") -> list[JobRun]:
     return [run_of(LIMITED, message(group=group)) for _ in range(count)]
 
 
-def test_no_more_runs_of_a_group_go_on_than_its_slots() -> None:
+def test_a_group_runs_no_more_than_its_slots() -> None:
     slots = GroupSlots(2)
     assert [slots.enter(run) for run in limited_runs(3)] == [True, True, False]
     assert [slots.enter(run) for run in limited_runs(1, "h")] == [True]
 
 
-def test_a_run_that_ends_lets_the_next_one_of_its_group_go_on() -> None:
+def test_a_run_that_ends_unblocks_the_next_one_of_its_group() -> None:
     slots, (a, b, c) = GroupSlots(1), limited_runs(3)
     for run in (a, b, c):
         slots.enter(run)
@@ -101,7 +101,7 @@ def test_a_run_that_waits_for_its_group_can_be_removed() -> None:
     assert slots.leave(a) is c
 
 
-def test_runs_that_wait_for_their_group_can_be_taken_out_but_those_to_keep() -> None:
+def test_waiting_runs_can_be_taken_out_except_those_to_keep() -> None:
     slots, (a, b, c, d) = GroupSlots(1), limited_runs(4)
     for run in (a, b, c, d):
         slots.enter(run)

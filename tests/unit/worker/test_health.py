@@ -1,4 +1,4 @@
-"""What a worker says of itself once a second."""
+"""The health that a worker reports once a second."""
 
 import threading
 
@@ -7,7 +7,7 @@ from tests.unit.worker.doubles import HeldExecutor, ManualClock, WorkerKit, lane
 
 
 class BeatingKit(WorkerKit):
-    """A worker of two lanes whose heartbeat seems to run."""
+    """A worker with two lanes whose heartbeat looks alive."""
 
     def __init__(self, executor: HeldExecutor | None = None) -> None:
         lists = lane("a", batch_size=2)
@@ -29,16 +29,16 @@ def test_a_receive_without_an_answer_for_a_minute_is_a_problem() -> None:
     assert signs.problem() == "no answer to receives from 'a' for 61 seconds"
     signs.poll_ended(lane("a"), answered=False)
     clock.advance(1)
-    signs.poll_begins(lane("a"))  # the next one after an error: nothing is better yet
+    signs.poll_begins(lane("a"))  # the retry after an error: still no answer
     assert signs.problem() == "no answer to receives from 'a' for 62 seconds"
     signs.poll_ended(lane("a"), answered=True)
     assert signs.problem() is None
 
 
-def test_a_failed_receive_that_is_not_repeated_is_no_problem_for_good() -> None:
+def test_a_failed_receive_without_a_retry_is_not_a_lasting_problem() -> None:
     signs, clock = made()
     signs.poll_begins(lane("a"))
-    signs.poll_ended(lane("a"), answered=False)  # and then all slots are taken for hours
+    signs.poll_ended(lane("a"), answered=False)  # from here on all slots are taken for hours
     for seconds in (50, 50, 10_000):
         clock.advance(seconds)
         assert signs.problem() is None
@@ -47,7 +47,7 @@ def test_a_failed_receive_that_is_not_repeated_is_no_problem_for_good() -> None:
     assert signs.problem() is None
 
 
-def test_what_failed_in_one_thread_is_well_once_another_one_is_answered() -> None:
+def test_a_failure_in_one_thread_is_over_when_another_gets_an_answer() -> None:
     signs, clock = made()
 
     def help_in_vain() -> None:
@@ -64,7 +64,7 @@ def test_what_failed_in_one_thread_is_well_once_another_one_is_answered() -> Non
         assert signs.problem() is None
 
 
-def test_without_a_receive_to_make_there_is_no_problem_however_long() -> None:
+def test_not_receiving_is_never_a_problem() -> None:
     signs, clock = made()
     clock.advance(10_000)
     assert signs.problem() is None
@@ -74,20 +74,20 @@ def test_without_a_receive_to_make_there_is_no_problem_however_long() -> None:
     assert signs.problem() is None
 
 
-def test_a_drain_is_for_good() -> None:
+def test_a_drain_is_final() -> None:
     signs, _ = made()
     for asked, state in (("quiet", "quiet"), ("draining", "draining"), ("quiet", "draining")):
-        signs.receives_no_more(asked)  # type: ignore[arg-type]  # they are of its type
+        signs.receives_no_more(asked)  # type: ignore[arg-type]  # all values are of its type
         assert signs.state == state
 
 
-def test_a_heartbeat_that_has_ended_is_a_problem() -> None:
+def test_a_stopped_heartbeat_is_a_problem() -> None:
     kit = BeatingKit()
     kit.heartbeat._thread = threading.Thread()
     assert kit.health.problem() == "the heartbeat has ended"
 
 
-def test_only_the_worker_itself_can_be_halted() -> None:
+def test_only_problems_of_the_worker_itself_count_as_halted() -> None:
     kit = BeatingKit()
     kit.health.poll_begins(lane("a"))
     kit.clock.advance(10_000)  # SQS does not answer
@@ -102,7 +102,7 @@ def test_only_the_worker_itself_can_be_halted() -> None:
     assert kit.health.pulse().halted == "the heartbeat has ended"
 
 
-def test_a_pulse_has_all_of_it() -> None:
+def test_a_pulse_has_all_figures() -> None:
     executor = HeldExecutor()
     kit = BeatingKit(executor)
     kit.accept("0", of=1)

@@ -1,4 +1,4 @@
-"""Leases of messages in hand are kept alive, or seen to end."""
+"""The leases of messages in hand are extended, or reported as lost."""
 
 import threading
 from typing import Any
@@ -21,7 +21,7 @@ from tests.unit.worker.doubles import (
     throttled,
 )
 
-#: what the heartbeat says
+#: what the heartbeat publishes
 EVENTS = (BeatLate, ExtensionFailed, LeaseLost, VisibilityExtended)
 
 
@@ -33,13 +33,13 @@ class Kit(WorkerKit):
         super().__init__(*lanes, executor=self.executor, events=EVENTS, **fields)
 
     def hold(self, body: str, **fields: Any) -> Message:
-        """A message comes in; its job runs, if there is a slot."""
+        """Take in a message; its job starts if a slot is free."""
         (made,) = self.accept(body, **fields)
         return made
 
     @property
     def lost(self) -> list[str]:
-        """The messages whose lease was lost."""
+        """The bodies of messages whose lease was lost."""
         return [event.message.body for event in self.told if isinstance(event, LeaseLost)]
 
 
@@ -48,7 +48,7 @@ def kit() -> Kit:
     return Kit()
 
 
-def test_a_lease_is_extended_at_half_of_its_time(kit: Kit) -> None:
+def test_a_lease_is_extended_at_half_time(kit: Kit) -> None:
     watched = kit.hold("a")
     kit.clock.advance(14.9)
     kit.heartbeat.beat()
@@ -62,7 +62,7 @@ def test_a_lease_is_extended_at_half_of_its_time(kit: Kit) -> None:
     assert len(kit.client.changes) == 1
 
 
-def test_ten_messages_a_call_whether_they_run_or_wait(kit: Kit) -> None:
+def test_running_and_waiting_messages_are_extended_ten_per_call(kit: Kit) -> None:
     kit.accept(*map(str, range(23)))
     assert len(kit.executor.runs) == 8
     kit.clock.advance(20)
@@ -71,7 +71,7 @@ def test_ten_messages_a_call_whether_they_run_or_wait(kit: Kit) -> None:
     assert kit.heartbeat.requests == 3
 
 
-def test_messages_that_wait_for_their_group_are_kept() -> None:
+def test_leases_are_extended_while_messages_wait_for_their_group() -> None:
     kit = Kit(lane("q.fifo"))
     kit.accept("a", "b", group="g")
     kit.clock.advance(20)
@@ -79,7 +79,7 @@ def test_messages_that_wait_for_their_group_are_kept() -> None:
     assert kit.client.changes == [[("a", 30), ("b", 30)]]
 
 
-def test_a_message_that_goes_back_is_left_alone(kit: Kit) -> None:
+def test_the_lease_of_a_returned_message_is_not_extended(kit: Kit) -> None:
     kit.hold("a")
     kit.dispatcher.abandon()
     kit.clock.advance(100)
@@ -97,7 +97,7 @@ def test_a_refused_extension_is_a_lost_lease(kit: Kit) -> None:
     assert names(kit.told) == ["LeaseLost", "VisibilityExtended"]
 
 
-def test_a_lease_that_ran_out_is_lost_once(kit: Kit) -> None:
+def test_an_ended_lease_is_lost_once(kit: Kit) -> None:
     kit.hold("a")
     delivery = kit.delivery("a")
     kit.clock.advance(30)
@@ -108,7 +108,7 @@ def test_a_lease_that_ran_out_is_lost_once(kit: Kit) -> None:
     assert [type(event) for event in kit.told] == [LeaseLost]
 
 
-def test_without_renewal_leases_are_still_seen_to_end() -> None:
+def test_without_extensions_the_end_of_a_lease_is_still_noticed() -> None:
     kit = Kit(heartbeat=False)
     kit.hold("a")
     kit.clock.advance(29)
@@ -120,7 +120,7 @@ def test_without_renewal_leases_are_still_seen_to_end() -> None:
 
 
 @pytest.mark.parametrize("answer", [OSError("no network"), [throttled()]])
-def test_a_failed_call_is_tried_again_at_the_next_beat(kit: Kit, answer: Any) -> None:
+def test_a_failed_call_is_retried_at_the_next_beat(kit: Kit, answer: Any) -> None:
     watched = kit.hold("a")
     kit.client.answers = [answer]
     kit.clock.advance(15)
@@ -132,7 +132,7 @@ def test_a_failed_call_is_tried_again_at_the_next_beat(kit: Kit, answer: Any) ->
     assert names(kit.told) == ["ExtensionFailed", "VisibilityExtended"]
 
 
-def test_why_leases_cannot_be_extended_is_reported_once_and_again_with_a_loss(kit: Kit) -> None:
+def test_an_extension_error_is_reported_once_and_again_with_the_lost_lease(kit: Kit) -> None:
     kit.hold("a")
     kit.client.answers = [AccessDenied("not allowed to change the visibility")] * 3
     for _ in range(3):
@@ -158,17 +158,17 @@ def test_a_failure_after_a_success_is_reported_again(kit: Kit) -> None:
 
 
 @pytest.mark.parametrize("seconds", [15, 30])
-def test_what_is_being_deleted_is_not_lost(kit: Kit, seconds: float) -> None:
+def test_a_message_that_is_being_deleted_is_not_lost(kit: Kit, seconds: float) -> None:
     watched = kit.hold("a")
     kit.executor.end_next()
-    kit.client.answers = [[refused()]]  # deleted while the extension was on its way
+    kit.client.answers = [[refused()]]  # deleted while the extension was in progress
     kit.clock.advance(seconds)
     kit.heartbeat.beat()
     assert kit.lost == []
     assert not watched.lease.is_lost
 
 
-def test_near_twelve_hours_a_lease_gets_what_is_left(kit: Kit) -> None:
+def test_near_twelve_hours_a_lease_is_extended_only_to_the_limit(kit: Kit) -> None:
     watched = kit.hold("a")
     kit.clock.advance(43_200 - 25)
     watched.lease.renew(kit.clock.now + 10)
@@ -176,14 +176,14 @@ def test_near_twelve_hours_a_lease_gets_what_is_left(kit: Kit) -> None:
     assert kit.client.changes == [[("a", 20)]]
     kit.clock.advance(15)
     kit.heartbeat.beat()
-    assert len(kit.client.changes) == 1  # it cannot be kept longer than it is already
+    assert len(kit.client.changes) == 1  # SQS would not hide it any longer
     kit.clock.advance(5)
     kit.heartbeat.beat()
     assert kit.lost == ["a"]
 
 
 class HangingOnce(FakeClient):
-    """Its first visibility call waits until the test says so."""
+    """A client whose first visibility call waits until the test says so."""
 
     def __init__(self, name: str = "emails") -> None:
         super().__init__(name)
@@ -196,7 +196,7 @@ class HangingOnce(FakeClient):
         return super().change_visibility_batch(changes)
 
 
-def test_a_return_waits_for_the_extension_under_way_but_not_for_long() -> None:
+def test_a_return_waits_for_a_pending_extension_for_a_limited_time() -> None:
     client = HangingOnce()
     kit = Kit(lane(client=client))
     kit.hold("a")
@@ -216,7 +216,7 @@ def test_a_return_waits_for_the_extension_under_way_but_not_for_long() -> None:
     beat.join(60)
 
 
-def test_a_return_that_waits_for_its_extension_holds_up_no_other_lane() -> None:
+def test_a_return_that_waits_for_its_extension_blocks_no_other_lane() -> None:
     client = HangingOnce("a")
     kit = Kit(lane("a", client=client), lane("b"))
     kit.hold("of a")
@@ -233,7 +233,7 @@ def test_a_return_that_waits_for_its_extension_holds_up_no_other_lane() -> None:
     beat.join(60)
 
 
-def test_a_return_goes_out_when_the_extension_has_ended() -> None:
+def test_a_return_is_sent_when_the_extension_has_ended() -> None:
     client = HangingOnce()
     kit = Kit(lane(client=client), clock=lease_time)
     kit.hold("a", expires_at=lease_time() + 15)
@@ -249,16 +249,16 @@ def test_a_return_goes_out_when_the_extension_has_ended() -> None:
     assert client.changes == [[("a", 30)], [("a", 0)]]
 
 
-def test_its_thread_beats_until_it_is_stopped(kit: Kit) -> None:
+def test_the_thread_beats_until_it_is_stopped(kit: Kit) -> None:
     beaten = threading.Event()
     kit.heartbeat._interval = 0.001
 
     def look() -> list[Any]:
         beaten.set()
-        raise SystemExit  # it goes on whatever is raised
+        raise SystemExit  # the thread must survive any exception
 
-    kit.heartbeat._check = look  # type: ignore[method-assign]  # seen from outside
-    kit.heartbeat.stop(kit.clock.now)  # harmless
+    kit.heartbeat._check = look  # type: ignore[method-assign]  # observed from outside
+    kit.heartbeat.stop(kit.clock.now)  # does nothing
     kit.heartbeat.start()
     kit.heartbeat.start()
     assert beaten.wait(10)
@@ -281,13 +281,13 @@ def test_a_call_that_hangs_delays_no_other_lane() -> None:
     assert client.under_way.wait(60)
     kit.hold("of b", of=1, expires_at=lease_time() + 10)
     assert extended.wait(60)
-    assert our_threads().count("sqsw-heartbeat-a") == 1  # later beats leave this lane alone
+    assert our_threads().count("sqsw-heartbeat-a") == 1  # later beats skip this lane
     client.go_on.set()
     kit.heartbeat.stop(lease_time() + 60)
     wait_until(lambda: our_threads() == [], 60, "the end of the call")
 
 
-def test_a_lease_that_is_half_gone_when_it_comes_is_extended_at_once() -> None:
+def test_a_lease_that_arrives_half_over_is_extended_at_once() -> None:
     kit, extended = Kit(lane(visibility_timeout=300), clock=lease_time), threading.Event()
     kit.events.subscribe(lambda _: extended.set(), VisibilityExtended)
     kit.heartbeat._interval = 1000
@@ -298,36 +298,36 @@ def test_a_lease_that_is_half_gone_when_it_comes_is_extended_at_once() -> None:
     assert our_threads() == []
 
 
-def test_how_often_it_beats() -> None:
+def test_the_interval_depends_on_the_shortest_lease() -> None:
     assert Kit().heartbeat._interval == 1.0
     lanes = lane("a", visibility_timeout=2), lane("b", visibility_timeout=300)
     assert Kit(*lanes).heartbeat._interval == 0.5
 
 
-def test_a_beat_is_late_when_it_comes_more_than_a_fourth_of_the_lease_after_its_time() -> None:
+def test_a_beat_is_late_after_more_than_a_quarter_of_the_lease() -> None:
     kit = Kit(lane(visibility_timeout=20))
     kit.heartbeat._report_late_beat(5.0)
     kit.heartbeat._report_late_beat(5.1)
     assert kit.told == [BeatLate(5.1, 9.0)]
 
 
-def test_the_thread_finds_out_that_it_is_late(kit: Kit) -> None:
+def test_the_thread_notices_that_it_is_late(kit: Kit) -> None:
     wait = kit.heartbeat._wake.wait
 
     def held_up(timeout: float | None = None) -> bool:
         kit.clock.advance(9)
         return wait(0.01)
 
-    kit.heartbeat._wake.wait = held_up  # type: ignore[method-assign]  # what holds the interpreter
+    kit.heartbeat._wake.wait = held_up  # type: ignore[method-assign]  # like a job that holds the interpreter lock
     kit.heartbeat.start()
     wait_until(lambda: kit.told, 60, "the event")
     kit.heartbeat.stop(kit.clock.now + 60)
     assert kit.told[0] == BeatLate(8.0, 14.0)
 
 
-def test_a_lease_that_sqs_may_have_begun_early_is_extended_early(kit: Kit) -> None:
+def test_a_lease_that_may_have_begun_early_is_extended_early(kit: Kit) -> None:
     made = kit.hold("a")
-    # The long poll that brought it had waited for 20 seconds; it may have been hidden at once.
+    # The long poll lasted 20 seconds; SQS can have hidden the message at its beginning.
     made.lease.sure_until = kit.clock.now + 10
     kit.heartbeat.beat()
     assert kit.client.changes == [[("a", 30)]]
@@ -336,7 +336,7 @@ def test_a_lease_that_sqs_may_have_begun_early_is_extended_early(kit: Kit) -> No
     assert len(kit.client.changes) == 1
 
 
-def test_a_lease_that_may_be_over_is_extended_and_not_given_up(kit: Kit) -> None:
+def test_a_lease_that_may_have_ended_is_extended_and_not_given_up(kit: Kit) -> None:
     made = kit.hold("a")
     made.lease.sure_until = kit.clock.now - 5
     kit.heartbeat.beat()

@@ -1,4 +1,4 @@
-"""The register: where each message stands, with a clock that a test moves."""
+"""The register: the state of each message, with a clock that the test moves."""
 
 import threading
 from collections import Counter
@@ -32,14 +32,14 @@ class Register:
         self.in_flight = InFlight(self.lanes, settings, self.clock)
 
     def take_in(self, *sent: Any, of: Lane | None = None) -> list[JobRun]:
-        """Messages arrive; their runs."""
+        """Take in messages and return their runs."""
         lane = of or self.lane
         runs = [run_of(lane, each) for each in sent]
         self.in_flight.take_in(lane, runs)
         return runs
 
     def start(self, *sent: Any, of: Lane | None = None) -> list[JobRun]:
-        """Messages arrive and their runs start."""
+        """Take in messages, start them and return their runs."""
         runs = self.take_in(*sent, of=of)
         self.in_flight.start_next()
         return runs
@@ -51,7 +51,7 @@ class Register:
     def settling(
         self, count: int = 1, outcome: Outcome = DONE, of: Lane | None = None
     ) -> list[Delivery]:
-        """Messages whose jobs have just ended."""
+        """Return deliveries whose jobs have just ended."""
         runs = self.start(*[""] * count, of=of)
         for run in runs:
             self.end(run, outcome)
@@ -59,14 +59,14 @@ class Register:
 
 
 def in_thread(work: Callable[[], Any]) -> Callable[[], Any]:
-    """Begin something that waits; what it returns is returned once it has ended."""
+    """Start a blocking call in a thread. Return a function that waits for its result."""
     answers: list[Any] = []
     thread = threading.Thread(target=lambda: answers.append(work()), daemon=True)
     thread.start()
 
     def answer() -> Any:
         thread.join(10)
-        assert answers, "it still waits"
+        assert answers, "it is still waiting"
         return answers[0]
 
     return answer
@@ -99,13 +99,13 @@ def test_a_poll_gets_credit_and_returns_it() -> None:
 
 
 def waiting_poll(kit: Register) -> Callable[[], Any]:
-    """A poll that waits for credit."""
+    """Start a poll that waits for credit."""
     answer = in_thread(lambda: kit.in_flight.take_credit(kit.lane, 10, 30))
     until(lambda: kit.in_flight._waiting_polls)
     return answer
 
 
-def test_a_poll_that_waits_is_woken_by_the_end_of_a_run() -> None:
+def test_the_end_of_a_run_wakes_a_waiting_poll() -> None:
     kit = Register(slots=1)
     (run,) = kit.start("a")
     poll = waiting_poll(kit)
@@ -113,7 +113,7 @@ def test_a_poll_that_waits_is_woken_by_the_end_of_a_run() -> None:
     assert poll().credit == 1
 
 
-def test_a_poll_that_waits_is_woken_by_the_end_of_another_one() -> None:
+def test_the_end_of_another_poll_wakes_a_waiting_poll() -> None:
     kit = Register(slots=1)
     open_poll = kit.in_flight.take_credit(kit.lane, 10, 0)
     assert open_poll is not None
@@ -122,7 +122,7 @@ def test_a_poll_that_waits_is_woken_by_the_end_of_another_one() -> None:
     assert poll().credit == 1
 
 
-def test_a_poll_that_waits_is_woken_by_more_permits() -> None:
+def test_more_permits_wake_a_waiting_poll() -> None:
     kit = Register(slots=1)
     kit.in_flight.share_permits(kit.lanes, 0)
     poll = waiting_poll(kit)
@@ -131,7 +131,7 @@ def test_a_poll_that_waits_is_woken_by_more_permits() -> None:
 
 
 @pytest.mark.parametrize("end", ["close", "stop_credit", "abandon"])
-def test_a_poll_that_waits_is_woken_by_the_close(end: str) -> None:
+def test_a_close_wakes_a_waiting_poll(end: str) -> None:
     kit = Register(slots=1)
     kit.start("a")
     poll = waiting_poll(kit)
@@ -143,7 +143,7 @@ def test_a_poll_that_waits_is_woken_by_the_close(end: str) -> None:
     assert kit.in_flight.take_credit(kit.lane, 10, 60) is None
 
 
-# From the receive to the end.
+# From receive to end.
 
 
 def test_a_message_goes_through_its_states() -> None:
@@ -175,13 +175,13 @@ def test_a_run_waits_as_received_until_its_group_opens() -> None:
     assert kit.in_flight.start_next() == [second]
 
 
-def test_the_end_of_a_run_counts_once() -> None:
+def test_a_run_can_be_claimed_once() -> None:
     kit = Register()
     (run,) = kit.start("a")
     assert [kit.in_flight.claim(run) for _ in range(2)] == [True, False]
 
 
-def test_a_run_that_could_not_start_gives_its_permit_back_and_says_nothing_about_time() -> None:
+def test_a_run_that_could_not_start_returns_its_permit_and_has_no_run_time() -> None:
     kit = Register()
     kit.in_flight.share_permits(kit.lanes, 5)
     a, b = kit.start("a", "b")
@@ -195,7 +195,7 @@ def test_a_run_that_could_not_start_gives_its_permit_back_and_says_nothing_about
     assert kit.in_flight.counts() == {"released": 1, "done": 1}
 
 
-def test_a_run_that_takes_long_counts_once_before_its_end() -> None:
+def test_a_slow_run_counts_once_before_its_end() -> None:
     kit = Register(slots=2)
     quick, _ = kit.start("quick", "slow")
     kit.in_flight.claim(quick)
@@ -206,18 +206,18 @@ def test_a_run_that_takes_long_counts_once_before_its_end() -> None:
     for _ in range(2):
         kit.clock.advance(1.5)
         kit.in_flight.note_slow_runs()
-        # a tenth of the two seconds, once
+        # a tenth of the two seconds, counted once
         assert kit.in_flight.run_seconds(kit.lane) == pytest.approx(0.2)
 
 
-def test_slots_are_those_of_the_worker_and_of_each_lane_that_has_its_own() -> None:
+def test_slots_are_those_of_the_worker_plus_those_of_lanes_with_their_own() -> None:
     assert Register(lane("a"), lane("b"), lane("c", slots=3), slots=4).in_flight.slots() == 7
 
 
-# What SQS is told.
+# Settlements.
 
 
-def test_a_batch_is_of_one_lane_and_kind() -> None:
+def test_a_batch_has_one_lane_and_kind() -> None:
     a, b = lane("a"), lane("b")
     kit = Register(a, b, slots=100)
     deletes = kit.settling(3, of=a)
@@ -235,10 +235,10 @@ def test_a_batch_is_of_one_lane_and_kind() -> None:
         (lane(), DONE, 0.05),
         (lane(), FAILED, 0.05),
         (lane(), Outcome("released", 5), 0.0),
-        (fifo(), DONE, 0.0),  # the next message of the group waits for it
+        (fifo(), DONE, 0.0),  # the next message of the group waits for this one
     ],
 )
-def test_a_settlement_waits_for_others_unless_something_waits_for_it(
+def test_a_settlement_lingers_unless_something_waits_for_it(
     of: Lane, outcome: Outcome, wait: float
 ) -> None:
     kit = Register(of)
@@ -250,7 +250,7 @@ def test_a_settlement_waits_for_others_unless_something_waits_for_it(
     assert (settlement.hidden_seconds, settlement.started) == (outcome[1], outcome[0] != "released")
 
 
-def test_a_sender_takes_a_line_that_is_long_enough_before_it_is_due() -> None:
+def test_a_sender_takes_a_full_batch_before_it_is_due() -> None:
     kit = Register(slots=100, linger=5)
     kit.settling(9)
     assert not kit.in_flight.needs_sender()
@@ -270,14 +270,14 @@ def test_a_sender_takes_what_is_due() -> None:
 
 
 def waiting_sender(kit: Register) -> Callable[[], Any]:
-    """A thread that waits for settlements."""
+    """Start a sender that waits for settlements."""
     before = kit.in_flight._idle_senders
     answer = in_thread(kit.in_flight.wait_for_settlements)
     until(lambda: kit.in_flight._idle_senders > before)
     return answer
 
 
-def test_a_sender_that_waits_is_woken_by_a_settlement_that_is_due() -> None:
+def test_a_due_settlement_wakes_a_waiting_sender() -> None:
     kit = Register(fifo())
     (run,) = kit.start(*group("g", 1))
     batch = waiting_sender(kit)
@@ -285,7 +285,7 @@ def test_a_sender_that_waits_is_woken_by_a_settlement_that_is_due() -> None:
     assert batch() == run.deliveries
 
 
-def test_a_hurry_and_the_end_wake_senders_that_wait() -> None:
+def test_a_hurry_and_the_end_wake_waiting_senders() -> None:
     kit = Register(linger=5)
     one = kit.settling()
     batch = waiting_sender(kit)
@@ -296,7 +296,7 @@ def test_a_hurry_and_the_end_wake_senders_that_wait() -> None:
     assert batch() is None
 
 
-def test_a_return_waits_for_an_extension_of_its_lease_that_is_under_way() -> None:
+def test_a_return_waits_for_a_pending_extension_of_its_lease() -> None:
     kit = Register()
     (run,) = kit.start(message(expires_at=kit.clock.now + 10))
     (delivery,) = run.deliveries
@@ -325,7 +325,7 @@ def test_a_delete_does_not_wait_for_an_extension() -> None:
     assert kit.in_flight.take_settlements() == run.deliveries
 
 
-def test_a_return_that_waits_for_an_extension_holds_up_no_other_settlement() -> None:
+def test_a_return_that_waits_for_an_extension_blocks_no_other_settlement() -> None:
     a, b = lane("a"), lane("b")
     kit = Register(a, b)
     (run,) = kit.start(message(expires_at=kit.clock.now + 10), of=a)
@@ -340,7 +340,7 @@ def test_a_return_that_waits_for_an_extension_holds_up_no_other_settlement() -> 
     assert kit.in_flight.take_settlements() == [behind]
 
 
-def test_a_return_that_waits_for_an_extension_keeps_its_place_ahead_of_its_group() -> None:
+def test_a_return_that_waits_for_an_extension_stays_ahead_of_its_group() -> None:
     kit = Register(fifo())
     g1 = message("g1", group="g", expires_at=kit.clock.now + 10)
     head, follower = kit.start(g1, message("g2", group="g"))
@@ -351,7 +351,7 @@ def test_a_return_that_waits_for_an_extension_keeps_its_place_ahead_of_its_group
     assert kit.in_flight.take_settlements() == [*head.deliveries, *follower.deliveries]
 
 
-def test_what_sqs_refuses_for_now_is_told_again_later() -> None:
+def test_a_settlement_that_sqs_refuses_for_now_is_repeated_later() -> None:
     kit = Register()
     (delivery,) = kit.settling()
     assert kit.in_flight.take_settlements() == [delivery]
@@ -363,7 +363,7 @@ def test_what_sqs_refuses_for_now_is_told_again_later() -> None:
     assert delivery.settlement is not None and delivery.settlement.calls == 1
 
 
-def test_sqs_is_not_told_again_after_the_lease() -> None:
+def test_a_settlement_is_not_repeated_after_its_lease() -> None:
     kit = Register()
     (run,) = kit.start(message(expires_at=kit.clock.now + 10))
     kit.end(run)
@@ -372,7 +372,7 @@ def test_sqs_is_not_told_again_after_the_lease() -> None:
     assert kit.in_flight.settle_later(delivery, kit.clock.now + 9)
 
 
-def test_everything_of_which_sqs_was_not_told_can_be_taken() -> None:
+def test_all_unsent_settlements_can_be_taken() -> None:
     kit = Register(slots=100)
     deletes, returns, later = kit.settling(2), kit.settling(2, FAILED), kit.settling()
     batch = kit.in_flight.take_settlements()
@@ -384,7 +384,7 @@ def test_everything_of_which_sqs_was_not_told_can_be_taken() -> None:
     assert kit.in_flight.is_settled and kit.in_flight.is_empty()
 
 
-def test_the_end_waits_until_sqs_was_told_of_all() -> None:
+def test_the_end_waits_until_everything_is_settled() -> None:
     kit = Register()
     assert kit.in_flight.wait_until_settled(kit.clock.now)
     batch = kit.settling()
@@ -394,7 +394,7 @@ def test_the_end_waits_until_sqs_was_told_of_all() -> None:
     assert done() is True
 
 
-def test_a_settlement_that_is_due_ends_the_wait_for_the_next_one() -> None:
+def test_a_due_settlement_ends_the_wait() -> None:
     kit = Register()
     kit.settling()
     kit.clock.advance(0.05)
@@ -404,7 +404,7 @@ def test_a_settlement_that_is_due_ends_the_wait_for_the_next_one() -> None:
 # Leases.
 
 
-def test_leases_are_extended_at_half_of_their_time_while_messages_are_in_hand() -> None:
+def test_the_leases_of_messages_in_hand_are_extended_at_half_time() -> None:
     kit = Register(slots=3)
     sent = [message(body, expires_at=kit.clock.now + 30) for body in "abcd"]
     running, deleted, returned, waiting = (run.deliveries[0] for run in kit.start(*sent))
@@ -420,7 +420,7 @@ def test_leases_are_extended_at_half_of_their_time_while_messages_are_in_hand() 
     assert changes == [(running, 30)]
 
 
-def test_leases_that_are_over_are_found_until_sqs_is_to_be_told() -> None:
+def test_an_ended_lease_is_found_only_before_the_job_has_ended() -> None:
     kit = Register(slots=2)
     sent = [message(body, expires_at=kit.clock.now + 30) for body in "abc"]
     running, settling, waiting = (run.deliveries[0] for run in kit.start(*sent))
@@ -431,7 +431,7 @@ def test_leases_that_are_over_are_found_until_sqs_is_to_be_told() -> None:
     assert kit.in_flight.take_due_leases(False) == ([waiting], [])
 
 
-def test_due_leases_come_by_lane() -> None:
+def test_due_leases_are_grouped_by_lane() -> None:
     a, b = lane("a"), lane("b", visibility_timeout=60)
     kit = Register(a, b)
     of_a = kit.start(*(message(expires_at=kit.clock.now + 15) for _ in "12"), of=a)
@@ -440,7 +440,7 @@ def test_due_leases_come_by_lane() -> None:
     assert due == [[run.deliveries[0] for run in runs] for runs in (of_a, of_b)]
 
 
-def test_a_lease_is_not_extended_beyond_the_twelve_hours_of_its_message() -> None:
+def test_a_lease_is_never_extended_beyond_twelve_hours_after_the_receive() -> None:
     kit = Register()
     end = kit.clock.now + 20
     received_at = end - MAX_VISIBILITY_TIMEOUT_SECONDS
@@ -451,7 +451,7 @@ def test_a_lease_is_not_extended_beyond_the_twelve_hours_of_its_message() -> Non
     assert kit.in_flight.begin_extension(run.deliveries) == []
 
 
-def test_an_error_of_extensions_is_new_until_one_succeeds() -> None:
+def test_an_extension_error_is_new_until_an_extension_succeeds() -> None:
     kit = Register()
     note = kit.in_flight.note_extension_error
     assert [note(kit.lane, error) for error in ("a", "b", None, "c")] == [True, False, False, True]
@@ -470,14 +470,14 @@ def test_a_lease_is_lost_once() -> None:
     assert (kit.in_flight.is_empty(), kit.in_flight.is_settled) == (True, True)
 
 
-def test_a_message_is_not_lost_once_sqs_is_to_be_told() -> None:
+def test_a_lease_cannot_be_lost_after_the_job_has_ended() -> None:
     kit = Register()
     (delivery,) = kit.settling()
     assert kit.in_flight.lose(delivery) == (False, [])
     assert kit.in_flight.take_settlements() == [delivery]
 
 
-def test_the_other_messages_of_a_running_list_are_still_deleted() -> None:
+def test_a_lost_message_does_not_stop_the_delete_of_the_rest_of_its_list() -> None:
     kit = Register(lane(batch_size=2))
     lost, kept = (run.deliveries[0] for run in kit.start("a", "b"))
     assert lost.run is kept.run
@@ -491,7 +491,7 @@ def test_the_other_messages_of_a_running_list_are_still_deleted() -> None:
 # The drain.
 
 
-def test_a_close_returns_what_waits_and_what_comes_but_not_what_runs() -> None:
+def test_a_close_returns_waiting_and_late_messages_but_not_running_ones() -> None:
     kit = Register(slots=1)
     running, waiting = kit.start("a", "b")
     assert kit.in_flight.close(kit.lane) == [waiting]
@@ -508,7 +508,7 @@ def test_a_close_returns_groups_in_order() -> None:
     assert names_of(kit.in_flight.close(kit.lane)) == [["g1"], ["g2"], ["f2"]]
 
 
-def test_a_close_keeps_messages_on_their_last_receive_and_what_must_run_before_them() -> None:
+def test_a_close_keeps_messages_on_their_last_receive_and_those_ahead_of_them() -> None:
     kit = Register(fifo(max_receives=3), slots=1)
     counts = {"g1": 3, "g2": 2, "g3": 3, "g4": 1, "h1": 1}
     kit.start("busy", *(message(body, group=body[0], receives=n) for body, n in counts.items()))
@@ -516,7 +516,7 @@ def test_a_close_keeps_messages_on_their_last_receive_and_what_must_run_before_t
     assert kit.in_flight.unstarted() == 3
 
 
-def test_a_run_that_is_kept_runs_in_its_turn_of_a_limited_group() -> None:
+def test_a_kept_run_of_a_limited_group_runs_in_turn() -> None:
     kit = Register(lane(group_slots=1, max_receives=3))
     kit.in_flight.share_permits(kit.lanes, 0)
     sent = [
@@ -531,7 +531,7 @@ def test_a_run_that_is_kept_runs_in_its_turn_of_a_limited_group() -> None:
     assert kit.in_flight.unstarted() == 0
 
 
-def test_a_lane_that_is_held_starts_nothing_until_its_close() -> None:
+def test_a_paused_lane_starts_nothing_until_it_is_closed() -> None:
     kit = Register(lane(max_receives=3), slots=1)
     (running,) = kit.start("a")
     (last,) = kit.take_in(message("b", receives=3))
@@ -543,7 +543,7 @@ def test_a_lane_that_is_held_starts_nothing_until_its_close() -> None:
     assert kit.in_flight.start_next() == [last]
 
 
-def test_a_release_returns_what_has_not_started_and_the_lane_goes_on() -> None:
+def test_a_release_returns_unstarted_messages_and_the_lane_goes_on() -> None:
     kit = Register(lane(batch_size=2, max_wait=5, max_receives=3), slots=1)
     kit.start(*(message(body, receives=3) for body in "abcde"))
     assert names_of(kit.in_flight.release(kit.lane)) == [["c", "d"], ["e"]]
@@ -551,7 +551,7 @@ def test_a_release_returns_what_has_not_started_and_the_lane_goes_on() -> None:
     assert kit.in_flight.take_in(kit.lane, [run_of(kit.lane)]) == []
 
 
-def test_an_abandon_returns_everything_and_ignores_what_ends_later() -> None:
+def test_an_abandon_returns_everything_and_ignores_later_results() -> None:
     kit = Register(slots=2)
     claimed, running, waiting = kit.start("a", "b", "c")
     kit.in_flight.claim(claimed)
@@ -567,7 +567,7 @@ def test_an_abandon_returns_everything_and_ignores_what_ends_later() -> None:
     assert settlements == {"a": (None, True), "b": (0, True), "c": (0, False)}
 
 
-# Retries in place, and dead letters.
+# Retries in the worker, and dead letters.
 
 STAYS = Outcome("failed", 7, in_place=True)
 RECORD = DeadRecord("gave_up", None, None, None, "0" * 12, 1, 1, None, "now", "q", "w:1")
@@ -593,7 +593,7 @@ def _group_with_failed_head(
     return kit, runs
 
 
-def test_a_failed_head_waits_without_a_slot_and_runs_again_first() -> None:
+def test_a_failed_head_waits_without_a_slot_and_retries_first() -> None:
     kit, (head, _, _) = _group_with_failed_head(1, 1, 1)
     assert kit.in_flight.running() == []
     kit.clock.advance(6)
@@ -603,21 +603,21 @@ def test_a_failed_head_waits_without_a_slot_and_runs_again_first() -> None:
     assert head.deliveries[0].message.attempt == 2
 
 
-def test_a_drain_returns_a_failed_head_for_the_rest_of_its_backoff_and_the_others_later() -> None:
+def test_a_drain_returns_a_failed_head_before_its_group() -> None:
     kit, runs = _group_with_failed_head(1, 1, 1)
     kit.clock.advance(3)
     assert _hidden(kit.in_flight.close(kit.lane)) == {"a": 4, "b": 5, "c": 5}
     assert {run.deliveries[0].state for run in runs} == {"settling"}
 
 
-def test_a_drain_keeps_a_failed_head_before_a_message_on_its_last_receive() -> None:
+def test_a_drain_keeps_a_failed_head_that_is_ahead_of_a_last_receive() -> None:
     kit, (head, _, _) = _group_with_failed_head(1, 3, 1, max_receives=3)
     assert _hidden(kit.in_flight.close(kit.lane)) == {"c": 0}
     kit.clock.advance(7)
     assert kit.in_flight.start_retries() == [head]
 
 
-def test_a_drain_ends_the_waiting_for_retries() -> None:
+def test_a_drain_ends_waiting_for_retries() -> None:
     kit = Register(fifo(max_receives=3))
     head, _ = kit.start(message("a", group="g"), message("b", group="g", receives=3))
     kit.in_flight.close(kit.lane)
@@ -625,7 +625,7 @@ def test_a_drain_ends_the_waiting_for_retries() -> None:
     assert _hidden([head, *returned]) == {"a": 7, "b": 8}
 
 
-def test_the_leases_of_a_waiting_group_are_extended_to_its_next_attempt() -> None:
+def test_the_leases_of_a_waiting_group_last_until_its_next_attempt() -> None:
     kit = Register(fifo())
     ends = kit.clock.now + 30
     runs = kit.start(*(message(body, group="g", expires_at=ends) for body in "ab"))
@@ -649,7 +649,7 @@ def test_a_lane_is_not_busy_while_its_groups_only_wait_for_a_retry() -> None:
     assert kit.in_flight.is_busy(kit.lane)
 
 
-def test_too_many_waiting_groups_go_back() -> None:
+def test_too_many_waiting_groups_are_returned() -> None:
     kit = Register(fifo(), slots=1)
     runs = kit.start(*(message("a", group=f"g{n}") for n in range(6)))
     states = []
@@ -661,7 +661,7 @@ def test_too_many_waiting_groups_go_back() -> None:
     assert states == ["waiting"] * 4 + ["settling"] * 2
 
 
-def test_a_head_that_cannot_be_buried_goes_back_with_its_group() -> None:
+def test_a_head_that_cannot_be_dead_lettered_is_returned_with_its_group() -> None:
     kit = Register(fifo())
     head, _ = kit.start(message("a", group="g"), message("b", group="g"))
     assert kit.end(head, BURIED) == (None, [])
@@ -670,7 +670,7 @@ def test_a_head_that_cannot_be_buried_goes_back_with_its_group() -> None:
     assert _hidden([head, *returned]) == {"a": 7, "b": 8}
 
 
-def test_a_group_goes_on_once_its_dead_head_is_deleted() -> None:
+def test_a_group_goes_on_when_its_dead_head_is_deleted() -> None:
     kit = Register(fifo())
     head, follower = kit.start(message("a", group="g"), message("b", group="g"))
     kit.end(head, BURIED)
@@ -697,4 +697,4 @@ def test_any_order_of_calls_keeps_the_register_consistent(first_seed: int) -> No
             raise AssertionError(f"seed {seed}: {error!r}; seen {dict(driver.seen)}") from error
         seen += driver.seen
     for what in ("starts", "losses", "settlements", "stays", "buried", "suspects"):
-        assert seen[what] > 10, f"{what} were hardly tried: {seen}"
+        assert seen[what] > 10, f"{what} were rarely tried: {seen}"

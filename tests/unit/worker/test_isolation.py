@@ -1,4 +1,4 @@
-"""Suspects run alone, and are dead-lettered without a run once they are proven."""
+"""Suspects run alone, and proven ones are dead-lettered without running."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -43,7 +43,7 @@ class Isolating:
         return runs
 
     def end(self, run: JobRun, outcome: Outcome = DONE) -> list[str] | None:
-        """End a run and settle it; what takes over its slot."""
+        """End a run and settle it. Return the bodies of the run that takes its slot."""
         assert self.register.claim(run)
         following, _ = self.register.finish(run, [outcome] * len(run.deliveries), 0.1)
         while (batch := self.register.take_settlements()) is not None:
@@ -61,7 +61,7 @@ class Isolating:
         return poll.messages
 
 
-def test_a_suspect_starts_once_nothing_else_is_in_hand() -> None:
+def test_a_suspect_starts_when_nothing_else_is_in_hand() -> None:
     kit = Isolating()
     first, second = kit.take_in("a", "b")
     (suspect,) = kit.take_in("suspect", alone=True)
@@ -72,14 +72,14 @@ def test_a_suspect_starts_once_nothing_else_is_in_hand() -> None:
         assert kit.start() == []
         kit.end(run)
     assert kit.start() == [["suspect"]]
-    kit.take_in("d")  # of a poll that was open
+    kit.take_in("d")  # from a poll that was already open
     assert kit.start() == []
     assert kit.credit() == 0
     assert kit.end(suspect) == ["d"]
     assert kit.credit() > 0
 
 
-def test_a_suspect_waits_for_what_is_not_deleted_yet() -> None:
+def test_a_suspect_waits_for_pending_deletes() -> None:
     kit = Isolating()
     (run,) = kit.take_in("a")
     kit.start()
@@ -93,7 +93,7 @@ def test_a_suspect_waits_for_what_is_not_deleted_yet() -> None:
     assert kit.start() == [["suspect"]]
 
 
-def test_a_suspect_waits_for_polls_of_all_queues() -> None:
+def test_a_suspect_waits_for_the_polls_of_all_queues() -> None:
     kit = Isolating(lane("jobs"), lane("other"))
     poll = kit.register.take_credit(kit.lanes[1], 1, 0)
     assert poll is not None
@@ -104,7 +104,7 @@ def test_a_suspect_waits_for_polls_of_all_queues() -> None:
     assert kit.start() == [["suspect"]]
 
 
-def test_of_several_suspects_the_one_with_the_most_receives_goes_first() -> None:
+def test_the_suspect_with_the_most_receives_goes_first() -> None:
     kit = Isolating()
     kit.take_in(message("a", receives=1), message("b", receives=3), alone=True)
     assert kit.start() == [["b"]]
@@ -113,7 +113,7 @@ def test_of_several_suspects_the_one_with_the_most_receives_goes_first() -> None
     assert kit.start() == [["a"]]
 
 
-def test_a_long_suspect_does_not_hold_up_the_others_for_ever() -> None:
+def test_a_long_suspect_blocks_other_jobs_for_a_limited_time() -> None:
     kit = Isolating()
     kit.take_in("suspect", alone=True)
     kit.start()
@@ -126,7 +126,7 @@ def test_a_long_suspect_does_not_hold_up_the_others_for_ever() -> None:
 
 
 @pytest.mark.parametrize("outcome", [DONE, Outcome("failed", 7)])
-def test_a_suspect_whose_job_ends_is_cleared(outcome: Outcome) -> None:
+def test_a_suspect_is_cleared_when_its_job_ends(outcome: Outcome) -> None:
     kit = Isolating()
     (run,) = kit.take_in("suspect", alone=True)
     message_id = run.deliveries[0].message.message_id
@@ -139,7 +139,7 @@ def test_a_suspect_whose_job_ends_is_cleared(outcome: Outcome) -> None:
     assert kit.suspects.find("emails", "other") is not None
 
 
-def test_a_suspect_that_could_not_be_started_stays_one() -> None:
+def test_a_suspect_that_could_not_start_stays_a_suspect() -> None:
     kit = Isolating()
     (run,) = kit.take_in("suspect", alone=True)
     message_id = run.deliveries[0].message.message_id
@@ -149,7 +149,7 @@ def test_a_suspect_that_could_not_be_started_stays_one() -> None:
     assert kit.suspects.find("emails", message_id) is not None
 
 
-def test_a_queue_with_suspects_is_received_one_message_at_a_time() -> None:
+def test_a_queue_with_suspects_receives_one_message_at_a_time() -> None:
     kit = Isolating(lane("jobs", batch_size=5), lane("other"))
     assert (kit.credit(0, 1), kit.credit(1)) == (5, 9)
     kit.suspects.add("jobs", "a", is_alone=False, exit_code=-9, memory_bytes=None)
@@ -159,7 +159,7 @@ def test_a_queue_with_suspects_is_received_one_message_at_a_time() -> None:
     assert kit.credit(0, 1) == 0
 
 
-def test_a_suspect_is_a_list_of_its_own() -> None:
+def test_a_suspect_is_never_batched_with_other_messages() -> None:
     kit = Isolating(lane("jobs.fifo", batch_size=3))
     kit.take_in(*group("g", 1))
     (suspect,) = kit.take_in(message("suspect", group="g"), alone=True)
@@ -171,7 +171,7 @@ def test_a_suspect_is_a_list_of_its_own() -> None:
     assert kit.start() == [["later"]]
 
 
-def test_a_suspect_returns_with_the_others_when_the_worker_drains() -> None:
+def test_a_drain_returns_a_waiting_suspect() -> None:
     kit = Isolating()
     kit.take_in("a")
     kit.take_in("suspect", alone=True)
@@ -197,7 +197,7 @@ class Suspecting(Kit):
         return [event for event in self.told if isinstance(event, kind)]
 
 
-def test_what_a_process_died_with_starts_alone_when_it_comes_back() -> None:
+def test_a_message_whose_process_died_runs_alone_after_redelivery() -> None:
     kit = Suspecting(lane())
     suspect = message("suspect", receives=2)
     kit.suspect(suspect)
@@ -205,11 +205,11 @@ def test_what_a_process_died_with_starts_alone_when_it_comes_back() -> None:
     assert kit.running() == ["a", "b"]
     kit.end("a")
     kit.end("b")
-    kit.tell_sqs()  # and starts what that lets run
+    kit.tell_sqs()  # also starts the runs that this unblocks
     assert kit.running() == ["suspect"]
 
 
-def test_while_there_are_suspects_a_last_receive_starts_alone_too() -> None:
+def test_while_there_are_suspects_a_last_receive_also_runs_alone() -> None:
     kit = Suspecting(lane(max_receives=3))
     kit.accept(message("a", receives=3), message("b"))
     assert kit.running() == ["a", "b"]
@@ -238,7 +238,7 @@ def test_a_proven_killer_does_not_run_on_its_last_attempt(
         assert kit.suspects.find("emails", killer.message_id) is None
 
 
-def test_a_killer_at_the_head_of_a_group_lets_the_next_one_run() -> None:
+def test_a_killer_at_the_head_of_a_group_lets_the_next_message_run() -> None:
     kit = Suspecting(fifo(max_receives=3))
     killer, follower = message("killer", group="g", receives=3), message("next", group="g")
     kit.suspect(killer, deaths=2)
@@ -248,18 +248,18 @@ def test_a_killer_at_the_head_of_a_group_lets_the_next_one_run() -> None:
     assert kit.running() == ["next"]
 
 
-def test_a_killer_behind_a_run_takes_no_slot_from_it() -> None:
+def test_a_killer_in_the_line_takes_no_slot() -> None:
     kit = Suspecting(lane(slots=1, max_receives=3))
     killer = message("killer", receives=3)
     kit.suspect(killer, deaths=2)
     kit.accept(message("a"), killer, message("b"))
     assert kit.running() == ["a"]
-    assert kit.end("a") is None  # not the killer: it is not to run
+    assert kit.end("a") is None  # not the killer: it must not run
     assert kit.running() == ["b"]
     assert len(kit.heard(JobFailed)) == 1
 
 
-def test_a_process_of_the_pool_that_dies_is_reported() -> None:
+def test_the_death_of_a_pool_process_is_reported() -> None:
     kit = Suspecting(lane())
     kit.accept(message("a"))
     kit.end("a", ProcessingResult(False, error=ProcessKilled.of(3, 12_000_000)))
@@ -274,7 +274,7 @@ def orphan(sent: Message, *, is_killer: bool, has_run: bool = True) -> Orphan:
 
 
 def explaining(of: Lane) -> Lane:
-    """A lane whose worker sends dead letters."""
+    """Return a copy of the lane whose worker sends dead letters."""
     client: Any = FakeClient("dead")
     return replace(of, dead_letter_client=client)
 
@@ -295,7 +295,7 @@ class TakingOver(Suspecting):
 
 
 @pytest.mark.parametrize("made_lane", [lane, fifo])
-def test_what_ended_its_process_on_its_last_receive_is_given_up_without_a_run(
+def test_a_killer_on_its_last_receive_is_dead_lettered_without_running(
     made_lane: Callable[..., Lane],
 ) -> None:
     of = made_lane(max_receives=3)
@@ -310,7 +310,7 @@ def test_what_ended_its_process_on_its_last_receive_is_given_up_without_a_run(
     assert len(kit.client.changes) == 1
 
 
-def test_what_ran_beside_a_killer_on_its_last_receive_runs_again_alone() -> None:
+def test_what_ran_next_to_a_killer_on_its_last_receive_runs_again_alone() -> None:
     sent = [message(body, receives=3) for body in ("a", "b")]
     kit = TakingOver(lane(max_receives=3), *(orphan(each, is_killer=False) for each in sent))
     kit.poller.take_over()
@@ -326,7 +326,7 @@ def test_what_ran_beside_a_killer_on_its_last_receive_runs_again_alone() -> None
     assert (record.verdict, record.attempts, record.receives) == ("last_attempt", 4, 3)
 
 
-def test_what_was_only_in_hand_on_its_last_receive_runs_as_any_other() -> None:
+def test_a_taken_over_message_that_never_started_runs_normally() -> None:
     sent = [message(body, receives=3) for body in ("a", "b")]
     left = [orphan(each, is_killer=False, has_run=False) for each in sent]
     kit = TakingOver(lane(max_receives=3), *left)
@@ -335,7 +335,7 @@ def test_what_was_only_in_hand_on_its_last_receive_runs_as_any_other() -> None:
     assert [run.deliveries[0].message.attempt for run in kit.in_flight.running()] == [3, 3]
 
 
-def test_a_suspect_that_had_not_started_again_is_still_one() -> None:
+def test_a_suspect_that_had_not_restarted_is_still_a_suspect() -> None:
     sent = [message(body, receives=3) for body in ("a", "b")]
     left = [orphan(each, is_killer=False)._replace(has_run=False) for each in sent]
     kit = TakingOver(lane(max_receives=3), *left)
@@ -344,7 +344,7 @@ def test_a_suspect_that_had_not_started_again_is_still_one() -> None:
     assert [run.deliveries[0].message.attempt for run in kit.in_flight.running()] == [3]
 
 
-def test_a_group_that_is_taken_over_keeps_its_order() -> None:
+def test_a_taken_over_group_keeps_its_order() -> None:
     head, *rest = group("g", 3, receives=3)
     left = [orphan(each, is_killer=False, has_run=False) for each in rest]
     kit = TakingOver(fifo(max_receives=3), orphan(head, is_killer=True), *left)
@@ -362,7 +362,7 @@ def test_a_group_that_is_taken_over_keeps_its_order() -> None:
 
 
 @pytest.mark.parametrize("answer", [[refused()], ConnectionFailed("no network")])
-def test_what_sqs_does_not_hide_any_more_is_left_to_it(answer: Any) -> None:
+def test_a_message_that_sqs_no_longer_hides_is_left_to_sqs(answer: Any) -> None:
     kit = TakingOver(lane(max_receives=3), orphan(message(receives=3), is_killer=True))
     kit.client.answers = [answer]
     kit.poller.take_over()
@@ -370,13 +370,13 @@ def test_what_sqs_does_not_hide_any_more_is_left_to_it(answer: Any) -> None:
     assert kit.in_flight.is_empty()
 
 
-def test_only_the_messages_of_its_queue_are_taken_over() -> None:
+def test_a_lane_takes_over_only_messages_of_its_queue() -> None:
     kit = TakingOver(lane("other"), orphan(message(), is_killer=True))
     assert kit.in_flight.take_orphans(lane("jobs")) == []
     assert len(kit.in_flight.take_orphans(kit.lane)) == 1
 
 
-def test_a_lease_that_was_taken_over_is_extended_again() -> None:
+def test_a_taken_over_lease_is_extended_again() -> None:
     sent = message("a", receives=3, expires_at=0.0)
     kit = TakingOver(lane(max_receives=3), orphan(sent, is_killer=False))
     kit.poller.take_over()
@@ -386,7 +386,7 @@ def test_a_lease_that_was_taken_over_is_extended_again() -> None:
     assert kit.running() == ["a"]
 
 
-def test_what_is_taken_over_while_the_worker_drains_still_runs() -> None:
+def test_a_message_taken_over_during_a_drain_still_runs() -> None:
     kit = TakingOver(lane(max_receives=3), orphan(message("a", receives=3), is_killer=False))
     kit.dispatcher.close(kit.lanes)
     kit.poller.take_over()

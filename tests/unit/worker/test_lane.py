@@ -1,4 +1,4 @@
-"""Receives, and how long a failed message stays hidden."""
+"""Receives, and the time a failed message stays hidden."""
 
 import pytest
 
@@ -14,7 +14,9 @@ NOW = 100_000.0
 @pytest.mark.parametrize(
     ("seconds", "hidden"), [(0, 0), (7, 7), (-3, 0), (1.6, 2), (1e9, 43195), (float("inf"), 43195)]
 )
-def test_backoff_is_whole_seconds_within_the_twelve_hours(seconds: float, hidden: int) -> None:
+def test_backoff_is_in_whole_seconds_and_capped_at_twelve_hours(
+    seconds: float, hidden: int
+) -> None:
     assert lane(backoff=seconds).hidden_seconds(message(received_at=NOW), FAILED, NOW) == hidden
 
 
@@ -25,22 +27,22 @@ def test_the_twelve_hours_count_from_the_receive() -> None:
     assert lane(backoff=3600).hidden_seconds(older, FAILED, NOW) == 0
 
 
-def test_the_result_knows_better_than_the_queue() -> None:
+def test_the_backoff_policy_of_a_result_wins_over_the_queue() -> None:
     result = ProcessingResult(False, backoff_policy=Seconds(3))
     assert lane(backoff=7).hidden_seconds(message(received_at=NOW), result, NOW) == 3
 
 
-def test_a_backoff_policy_that_raises_is_passed_over(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_backoff_policy_that_raises_is_skipped(caplog: pytest.LogCaptureFixture) -> None:
     result = ProcessingResult(False, backoff_policy=Seconds(ZeroDivisionError()))
     assert lane(backoff=7).hidden_seconds(message(received_at=NOW), result, NOW) == 7
     assert "backoff policy" in caplog.text
 
 
 @pytest.mark.parametrize("backoff", [ZeroDivisionError(), SystemExit("no"), float("nan")])
-def test_without_any_policy_that_works_a_failed_message_waits_thirty_seconds(
+def test_a_failed_message_waits_thirty_seconds_if_every_policy_fails(
     backoff: float | BaseException,
 ) -> None:
-    # Not 0: the job would fail again and again until its receives are used up.
+    # Not 0: the job would fail in a tight loop until its receives are used up.
     assert lane(backoff=backoff).hidden_seconds(message(received_at=NOW), FAILED, NOW) == 30
 
 
@@ -52,7 +54,7 @@ def test_a_receive_is_one_call() -> None:
     assert client.receives == [(10, 20, 30)]
 
 
-def test_a_long_list_takes_several_receives_that_do_not_wait() -> None:
+def test_a_long_list_takes_several_receives_and_only_the_first_waits() -> None:
     client = FakeClient()
     client.inbox = [[message() for _ in range(10)], [message() for _ in range(3)], []]
     calls = receive(lane(client=client, batch_size=25), 25, 20)
@@ -64,7 +66,7 @@ def test_a_long_list_takes_several_receives_that_do_not_wait() -> None:
     assert [(count, wait) for count, wait, _ in client.receives] == [(10, 20), (10, 0), (10, 0)]
 
 
-def test_a_long_list_that_is_full_ends_at_once() -> None:
+def test_a_long_list_ends_when_it_is_full() -> None:
     client = FakeClient()
     client.inbox = [[message() for _ in range(count)] for count in (10, 5, 10)]
     calls = receive(lane(client=client, batch_size=15), 15, 20)
@@ -72,7 +74,7 @@ def test_a_long_list_that_is_full_ends_at_once() -> None:
     assert [count for count, _, _ in client.receives] == [10, 5]
 
 
-def test_an_error_in_a_long_list_keeps_what_has_come() -> None:
+def test_an_error_in_a_long_list_keeps_what_was_received() -> None:
     client = FakeClient()
     client.inbox = [[message("a")], OSError()]
     calls = list(receive(lane(client=client, batch_size=25), 25, 20))

@@ -1,4 +1,4 @@
-"""How many messages may come in, and which run gets the next slot."""
+"""How many messages a lane can receive, and which run gets the next slot."""
 
 import pytest
 
@@ -21,7 +21,7 @@ def state(slots: int = 8, prefetch: int | None = 0) -> LaneState:
 
 
 def weighted(*weights: int, slots: int = 8, prefetch: int | None = 0) -> list[LaneState]:
-    """Lanes a, b ... of these weights."""
+    """Return lanes a, b, … with these weights."""
     lanes = [lane("abc"[index], weight=weight) for index, weight in enumerate(weights)]
     return states(*lanes, slots=slots, prefetch=prefetch)
 
@@ -32,37 +32,37 @@ def add(to: LaneState, count: int = 1) -> None:
 
 
 def start(to: LaneState, count: int = 1) -> list[JobRun]:
-    """Add runs and start as many of all that are ready."""
+    """Add runs, start as many of all ready runs, and return those."""
     add(to, count)
     started = [to.pool.next_run() for _ in range(count)]
     return [run for run in started if run is not None]
 
 
 def ask(of: LaneState, want: int = 10) -> int:
-    """Begin a poll; its credit."""
+    """Start a poll and return its credit."""
     granted = of.credit(want)
     of.asked += granted
     return granted
 
 
-# How many messages may come in.
+# How many messages a lane can receive.
 
 
-def test_the_free_slots_are_the_credit_at_first() -> None:
+def test_at_first_the_credit_is_the_free_slots() -> None:
     assert ask(state(slots=3)) == 3
 
 
-def test_no_more_than_wanted() -> None:
+def test_the_credit_is_no_more_than_wanted() -> None:
     assert ask(state(slots=30)) == 10
 
 
-def test_no_credit_while_no_slot_is_free() -> None:
+def test_there_is_no_credit_without_a_free_slot() -> None:
     only = state(slots=1)
     start(only)
     assert ask(only) == 0
 
 
-def test_a_poll_takes_its_credit_from_the_next_one_of_its_lane() -> None:
+def test_an_open_poll_uses_up_the_credit_of_its_lane() -> None:
     only = state(slots=4)
     assert ask(only) == 4
     assert ask(only) == 0
@@ -70,15 +70,15 @@ def test_a_poll_takes_its_credit_from_the_next_one_of_its_lane() -> None:
     assert ask(only) == 4
 
 
-def test_lanes_share_by_weight() -> None:
+def test_lanes_share_credit_by_weight() -> None:
     assert [ask(each) for each in weighted(3, 1)] == [6, 2]
 
 
-def test_every_lane_has_one_credit_while_a_slot_is_free() -> None:
+def test_every_lane_gets_a_credit_of_one_while_a_slot_is_free() -> None:
     assert [ask(each) for each in weighted(100, 1, 1, slots=2)] == [1, 1, 1]
 
 
-def test_a_lane_is_owed_one_credit_while_the_slots_go_to_what_others_have_ready() -> None:
+def test_a_lane_gets_a_credit_of_one_even_if_other_lanes_fill_the_slots() -> None:
     a, b = weighted(1, 1, slots=1, prefetch=10)
     start(a)
     add(a, 5)
@@ -90,7 +90,7 @@ def test_a_lane_is_owed_one_credit_while_the_slots_go_to_what_others_have_ready(
     assert ask(a) == 0
 
 
-def test_prefetch_is_taken_ten_at_a_time_while_the_slots_are_busy() -> None:
+def test_prefetch_asks_for_ten_at_a_time_while_the_slots_are_busy() -> None:
     only = state(slots=1, prefetch=15)
     start(only)
     add(only, 6)
@@ -99,7 +99,7 @@ def test_prefetch_is_taken_ten_at_a_time_while_the_slots_are_busy() -> None:
     assert ask(only) == 10
 
 
-def test_a_small_prefetch_is_filled_when_it_is_empty() -> None:
+def test_a_small_prefetch_is_refilled_when_it_is_empty() -> None:
     only = state(slots=1, prefetch=3)
     start(only)
     add(only)
@@ -111,7 +111,7 @@ def test_a_small_prefetch_is_filled_when_it_is_empty() -> None:
 @pytest.mark.parametrize(
     ("run_seconds", "prefetch"), [(None, 0), (2.0, 0), (1.0, 0), (0.5, 8), (0.01, 40), (0.0, 40)]
 )
-def test_automatic_prefetch_is_what_starts_within_a_second(
+def test_automatic_prefetch_is_what_can_start_within_a_second(
     run_seconds: float | None, prefetch: int
 ) -> None:
     only = state(slots=4, prefetch=None)
@@ -120,7 +120,7 @@ def test_automatic_prefetch_is_what_starts_within_a_second(
     assert ask(only, want=1000) == prefetch
 
 
-def test_the_average_run_time_follows_the_newest_runs() -> None:
+def test_the_average_run_time_follows_recent_runs() -> None:
     only = state()
     for seconds in (1.0, 2.0, None):
         only.end_run(start(only)[0], seconds)
@@ -135,7 +135,7 @@ def test_a_slow_run_counts_once_before_its_end() -> None:
     only = state(slots=4, prefetch=None)
     runs = start(only, 4)
     only.note_slow(runs[1], 60.0)
-    assert not is_slow(runs[1])  # none has ended: nothing is prefetched anyway
+    assert not is_slow(runs[1])  # no run has ended, so nothing is prefetched anyway
     only.end_run(runs[0], 0.9)
     only.note_slow(runs[1], 0.95)
     assert not is_slow(runs[1])
@@ -146,7 +146,7 @@ def test_a_slow_run_counts_once_before_its_end() -> None:
     assert ask(only, want=1000) == 0
 
 
-def test_automatic_prefetch_is_of_each_lane_by_itself() -> None:
+def test_automatic_prefetch_is_separate_for_each_lane() -> None:
     quick, slow = states(lane("quick"), lane("slow"), slots=4, prefetch=None)
     for each, seconds in ((quick, 0.01), (slow, 60.0)):
         each.end_run(start(each)[0], seconds)
@@ -155,7 +155,7 @@ def test_automatic_prefetch_is_of_each_lane_by_itself() -> None:
     assert ask(slow) == 0
 
 
-def test_messages_that_wait_for_their_group_are_bounded() -> None:
+def test_the_number_of_messages_that_wait_for_their_group_is_limited() -> None:
     only = state()
     only.parked = MAX_PARKED - 2
     assert ask(only) == 2
@@ -164,7 +164,7 @@ def test_messages_that_wait_for_their_group_are_bounded() -> None:
 
 
 @pytest.mark.parametrize("ends", ["is_closed", "is_paused"])
-def test_a_closed_lane_gets_nothing_and_the_others_do(ends: str) -> None:
+def test_a_closed_lane_gets_no_credit_and_the_others_do(ends: str) -> None:
     a, b = weighted(1, 1)
     setattr(a, ends, True)
     assert ask(a) == 0
@@ -180,7 +180,7 @@ def permitted(limit: float, *lanes: LaneState) -> Permits:
     return permits
 
 
-def test_no_more_messages_come_in_than_jobs_may_start() -> None:
+def test_the_credit_is_no_more_than_the_jobs_that_can_start() -> None:
     only = state()
     permits = permitted(3, only)
     assert only.credit(10) == 3
@@ -190,21 +190,21 @@ def test_no_more_messages_come_in_than_jobs_may_start() -> None:
     assert only.credit(10) == 0
 
 
-def test_lanes_that_share_permits_count_what_waits_in_all_of_them() -> None:
+def test_lanes_that_share_permits_count_each_others_waiting_messages() -> None:
     a, b = weighted(1, 1)
     permitted(3, a, b)
     add(a, 2)
     assert b.credit(10) == 1
 
 
-def test_a_list_that_waits_counts_as_a_full_one() -> None:
+def test_a_waiting_list_counts_as_a_full_one() -> None:
     (only,) = states(lane(batch_size=10))
     permitted(15, only)
     add(only)
     assert only.credit(10) == 5
 
 
-# Which run is next.
+# Which run starts next.
 
 
 def picked(pool: SlotPool, count: int) -> str:
@@ -212,7 +212,7 @@ def picked(pool: SlotPool, count: int) -> str:
     return "".join(run.lane.name for run in runs if run is not None)
 
 
-def test_first_come_first_served_inside_a_lane() -> None:
+def test_a_lane_is_first_come_first_served() -> None:
     only = state()
     runs = [run_of(only.lane) for _ in range(3)]
     for run in runs:
@@ -221,14 +221,14 @@ def test_first_come_first_served_inside_a_lane() -> None:
     assert [only.pool.next_run() for _ in range(4)] == [*runs, None]
 
 
-def test_a_weight_is_a_part_of_the_starts() -> None:
+def test_a_weight_is_a_share_of_the_starts() -> None:
     a, b = weighted(3, 1, slots=100)
     add(a, 8)
     add(b, 8)
     assert picked(a.pool, 8) == "aabaaaba"
 
 
-def test_an_empty_heavy_lane_delays_nobody() -> None:
+def test_an_empty_heavy_lane_delays_no_other_lane() -> None:
     a, b = weighted(1000, 1)
     add(b, 3)
     assert picked(a.pool, 3) == "bbb"
@@ -243,7 +243,7 @@ def test_nothing_starts_without_a_free_slot() -> None:
     assert only.pool.next_run() is not None
 
 
-def test_a_lane_with_slots_of_its_own_shares_none() -> None:
+def test_a_lane_with_its_own_slots_uses_no_shared_ones() -> None:
     own, shared = states(lane("own", slots=2), lane("shared"), slots=1, prefetch=9)
     assert (own.pool.slots, shared.pool.slots) == (2, 1)
     assert (own.pool.prefetch, shared.pool.prefetch) == (6, 3)
@@ -251,7 +251,7 @@ def test_a_lane_with_slots_of_its_own_shares_none() -> None:
     assert len(start(shared, 3)) == 1
 
 
-def test_a_lane_that_may_start_no_more_jobs_holds_up_no_other() -> None:
+def test_a_lane_without_permits_blocks_no_other_lane() -> None:
     a, b = weighted(9, 1)
     permitted(0, a)
     add(a)
@@ -259,7 +259,7 @@ def test_a_lane_that_may_start_no_more_jobs_holds_up_no_other() -> None:
     assert picked(a.pool, 2) == "b"
 
 
-def test_a_held_lane_starts_nothing_and_holds_up_no_other() -> None:
+def test_a_paused_lane_starts_nothing_and_blocks_no_other_lane() -> None:
     a, b = weighted(9, 1)
     a.is_paused = True
     add(a)
@@ -267,7 +267,7 @@ def test_a_held_lane_starts_nothing_and_holds_up_no_other() -> None:
     assert picked(a.pool, 2) == "b"
 
 
-def test_a_list_starts_as_a_whole_even_if_it_is_more_than_may_start() -> None:
+def test_a_list_starts_as_a_whole_even_if_it_exceeds_the_permits() -> None:
     (only,) = states(lane(batch_size=3))
     permits = permitted(1, only)
     run = run_of(only.lane)
@@ -279,7 +279,7 @@ def test_a_list_starts_as_a_whole_even_if_it_is_more_than_may_start() -> None:
     assert only.pool.next_run() is None
 
 
-# Groups with a limit of slots.
+# Groups with a limited number of slots.
 
 
 def limited(group_slots: int, slots: int = 100) -> LaneState:
@@ -298,7 +298,7 @@ def next_runs(of: LaneState, count: int) -> list[JobRun | None]:
     return [of.pool.next_run() for _ in range(count)]
 
 
-def test_a_group_holds_no_more_than_its_slots_and_the_others_go_on() -> None:
+def test_a_group_uses_only_its_slots_and_other_groups_go_on() -> None:
     only = limited(2)
     noisy = add_group(only, 4, "noisy")
     (calm,) = add_group(only, 1, "calm")
@@ -312,14 +312,14 @@ def test_a_group_holds_no_more_than_its_slots_and_the_others_go_on() -> None:
     assert only.unstarted == 0
 
 
-def test_what_waits_for_its_group_takes_no_credit_from_the_others() -> None:
+def test_messages_that_wait_for_their_group_use_no_credit() -> None:
     only = limited(1, slots=4)
     add_group(only, 4)
     only.pool.next_run()
     assert ask(only) == 3
 
 
-def test_a_run_that_is_removed_lets_the_next_one_of_its_group_go_on() -> None:
+def test_removing_a_run_unblocks_the_next_one_of_its_group() -> None:
     only = limited(1)
     first, second, third = add_group(only, 3)
     only.remove(second)

@@ -1,4 +1,4 @@
-"""What is over soon is not started."""
+"""A heartbeat does not start for a batch that ends soon."""
 
 import os
 import threading
@@ -7,7 +7,7 @@ from sqsw.worker.late_start import LateStarts, late_starts
 from tests.backends import wait_until
 
 
-def test_what_is_cancelled_is_not_started_and_what_is_not_is() -> None:
+def test_a_cancelled_start_does_not_happen_and_others_do() -> None:
     starts = LateStarts()
     started: list[str] = []
     starts.add("quick", lambda: started.append("quick"))
@@ -17,7 +17,7 @@ def test_what_is_cancelled_is_not_started_and_what_is_not_is() -> None:
     assert started == ["slow"]
 
 
-def test_what_cannot_be_started_is_tried_again() -> None:
+def test_a_failed_start_is_retried() -> None:
     starts = LateStarts()
     tries: list[int] = []
 
@@ -30,7 +30,7 @@ def test_what_cannot_be_started_is_tried_again() -> None:
     wait_until(lambda: len(tries) == 2, 5, "the second try")
 
 
-def test_one_thread_serves_a_process() -> None:
+def test_a_process_uses_one_thread() -> None:
     starts, before = LateStarts(), set(threading.enumerate())
     for number in range(5):
         starts.add(number, lambda: None)
@@ -38,7 +38,7 @@ def test_one_thread_serves_a_process() -> None:
     assert [thread.name for thread in {*threading.enumerate()} - before] == ["sqsw-late-start"]
 
 
-def test_a_child_process_has_a_thread_of_its_own() -> None:
+def test_a_child_process_has_its_own_thread() -> None:
     parent = late_starts()
     child = os.fork()
     if child == 0:
@@ -50,7 +50,7 @@ def test_an_idle_thread_ends_before_a_fork() -> None:
     starts, before = LateStarts(), set(threading.enumerate())
     starts.add("batch", lambda: None)
     starts.end_idle_thread()
-    assert {*threading.enumerate()} - before, "it still waits for a batch"
+    assert {*threading.enumerate()} - before, "it ended although a batch is waiting"
     starts.cancel("batch")
     starts.end_idle_thread()
     assert not {*threading.enumerate()} - before

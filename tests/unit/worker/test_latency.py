@@ -1,4 +1,4 @@
-"""Calls that wait are told from those that keep the process busy."""
+"""Calls that wait for the network are told apart from calls that use the CPU."""
 
 import time
 
@@ -6,26 +6,26 @@ from sqsw.worker.latency import CALLS, NetworkLatency, now
 
 
 def after(latency: NetworkLatency, *waited_seconds: float) -> bool:
-    """Whether calls wait, after some that waited for so long."""
+    """Return whether calls wait, after calls with these waiting times."""
     for seconds in waited_seconds:
         latency.note(seconds)
     return latency.calls_wait
 
 
-def test_calls_are_quick_until_several_have_waited() -> None:
+def test_calls_count_as_quick_until_several_have_waited() -> None:
     latency = NetworkLatency()
     assert not latency.calls_wait
     assert not after(latency, *[0.015] * (CALLS - 1))
     assert after(latency, 0.015)
 
 
-def test_one_quick_call_shows_that_the_network_is() -> None:
-    # The others have waited for the interpreter.
+def test_one_quick_call_shows_that_the_network_is_quick() -> None:
+    # The slow calls waited for the interpreter lock.
     assert not after(NetworkLatency(), *[0.03] * CALLS, 0.001)
     assert after(NetworkLatency(), *[0.03] * CALLS, 0.001, *[0.01] * CALLS)
 
 
-def test_waiting_is_time_without_work() -> None:
+def test_waiting_is_time_without_cpu_work() -> None:
     asleep, busy = NetworkLatency(), NetworkLatency()
     for _ in range(CALLS):
         begin = now()

@@ -1,4 +1,4 @@
-"""One batch in this thread."""
+"""One batch in the calling thread."""
 
 import threading
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ FAILED = ProcessingResult(False, error=ValueError("no"))
 
 
 def failing(*bodies: str) -> Any:
-    """Jobs of these messages fail."""
+    """Return a handler that fails the jobs of these messages."""
     return lambda messages: [FAILED if m.body in bodies else SUCCEEDED for m in messages]
 
 
@@ -26,12 +26,12 @@ def client(*bodies: str, name: str = "emails", group: str | None = None) -> Fake
     return made
 
 
-def test_what_came_is_run_in_order_and_acknowledged_together() -> None:
+def test_messages_run_in_order_and_are_settled_together() -> None:
     ran: list[tuple[str, int]] = []
 
     def handle(messages: Sequence[Message]) -> list[ProcessingResult]:
         ran.append((messages[0].body, threading.get_ident()))
-        return failing("b")(messages)  # type: ignore[no-any-return]  # a lambda
+        return failing("b")(messages)  # type: ignore[no-any-return]  # lambda
 
     queue = client("a", "b", "c")
     events, told = recorder()
@@ -46,7 +46,7 @@ def test_what_came_is_run_in_order_and_acknowledged_together() -> None:
     assert our_threads() == []
 
 
-def test_what_jobs_raised_is_told_and_what_asked_for_its_retry_is_not() -> None:
+def test_errors_are_returned_and_requested_retries_are_not() -> None:
     again = ProcessingResult(False)
     queue = client("a", "b", "c")
 
@@ -58,7 +58,9 @@ def test_what_jobs_raised_is_told_and_what_asked_for_its_retry_is_not() -> None:
     assert result.failed_count() == 2
 
 
-def test_what_ended_is_told_in_between_where_it_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settlements_are_sent_in_between_if_a_batch_takes_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(once_module, "_FLUSH_SECONDS", 0)
     told_by_then: list[list[list[str]]] = []
     queue = client("a", "b", "c")
@@ -71,12 +73,12 @@ def test_what_ended_is_told_in_between_where_it_takes_long(monkeypatch: pytest.M
     assert told_by_then == [[], [["a"]], [["a"], ["b"]]]
 
 
-def test_an_empty_receive_is_an_empty_result() -> None:
+def test_an_empty_receive_returns_an_empty_result() -> None:
     result = process_once(lane(client=client()))
     assert (result.queue_name, result.total_count()) == ("emails", 0)
 
 
-def test_coroutines_run_as_well() -> None:
+def test_coroutines_run_too() -> None:
     queue = client("a")
     assert process_once(lane(client=queue, kind="loop")).succeeded_count() == 1
 
@@ -94,7 +96,7 @@ def test_a_list_is_one_call() -> None:
     assert sizes == [15]
 
 
-def test_a_group_is_run_one_after_the_other_each_deleted_before_the_next() -> None:
+def test_a_group_runs_in_order_and_each_message_is_deleted_before_the_next() -> None:
     queue = client("g1", "g2", name="q.fifo", group="g")
     deleted: list[int] = []
 
@@ -107,7 +109,7 @@ def test_a_group_is_run_one_after_the_other_each_deleted_before_the_next() -> No
     assert [m.body for m in result.succeeded] == ["g1", "g2"]
 
 
-def test_after_a_failure_the_rest_of_the_group_goes_back() -> None:
+def test_after_a_failure_the_rest_of_the_group_is_returned() -> None:
     queue = client("g1", "g2", "g3", name="q.fifo", group="g")
     result = process_once(lane("q.fifo", client=queue, handle=failing("g2")))
     assert queue.deletes == [["g1"]]
@@ -116,7 +118,7 @@ def test_after_a_failure_the_rest_of_the_group_goes_back() -> None:
 
 
 @pytest.mark.parametrize("out_of", ["handle", "result"])
-def test_ctrl_c_puts_back_what_is_in_hand_and_goes_up(out_of: str) -> None:
+def test_ctrl_c_returns_messages_in_hand_and_propagates(out_of: str) -> None:
     def handle(messages: Sequence[Message]) -> list[ProcessingResult]:
         if messages[0].body != "b":
             return [SUCCEEDED]
@@ -131,7 +133,7 @@ def test_ctrl_c_puts_back_what_is_in_hand_and_goes_up(out_of: str) -> None:
     assert sorted(change for changes in queue.changes for change in changes) == [("b", 0), ("c", 0)]
 
 
-def test_ctrl_c_while_a_list_is_gathered_puts_back_what_has_come() -> None:
+def test_ctrl_c_during_the_receives_of_a_list_returns_its_messages() -> None:
     queue = client("a", "b")
     receive = queue.receive
 
@@ -140,13 +142,13 @@ def test_ctrl_c_while_a_list_is_gathered_puts_back_what_has_come() -> None:
             raise KeyboardInterrupt
         return receive(*args, **keywords)
 
-    queue.receive = interrupted  # type: ignore[method-assign]  # a key is pressed
+    queue.receive = interrupted  # type: ignore[method-assign]  # Ctrl-C
     with pytest.raises(KeyboardInterrupt):
         process_once(lane(client=queue, batch_size=25))
     assert queue.changes == [[("a", 0), ("b", 0)]]
 
 
-def test_errors_of_the_receive_go_up() -> None:
+def test_errors_of_the_receive_propagate() -> None:
     queue = FakeClient()
     queue.inbox = [OSError("no network")]
     with pytest.raises(OSError, match="no network"):

@@ -1,4 +1,4 @@
-"""Policies are told what happens, and quiet their lanes."""
+"""Policies hear what happens and stop their lanes."""
 
 import threading
 from typing import Any
@@ -20,7 +20,7 @@ from tests.unit.worker.doubles import HeldExecutor, ManualClock, WorkerKit, lane
 
 
 class Kit(WorkerKit):
-    """Lanes of these policies; jobs end when the test says so."""
+    """One lane per policy; jobs end when the test says so."""
 
     def __init__(self, *policies: ShutdownPolicy) -> None:
         self.executor = HeldExecutor()
@@ -37,7 +37,7 @@ class Kit(WorkerKit):
 
     @property
     def idle(self) -> list[bool]:
-        """A notice for each time that only a poll kept the worker."""
+        """One entry per notice that only a poll keeps the worker running."""
         self._read()
         return self._idle
 
@@ -57,34 +57,34 @@ class Kit(WorkerKit):
         self.policies.end_wait(self.lanes[of], wait, count)
 
     def poll(self, count: int = 0, of: int = 0) -> float:
-        """A whole poll; how long it was allowed to wait."""
+        """Make a whole poll and return how long it was allowed to wait."""
         wait = self.begin(of)
         self.end(wait, count, of)
         return wait.seconds
 
     def finish(self, jobs: int = 1) -> None:
-        """Jobs that run end, and their messages are deleted."""
+        """End running jobs and delete their messages."""
         for _ in range(jobs):
             self.executor.end_next()
         self.acknowledger.flush()
 
     def batch(self, jobs: int = 1, of: int = 0) -> None:
-        """Jobs run to their end."""
+        """Run jobs to their end."""
         self.accept(*["job"] * jobs, of=of)
         self.finish(jobs)
 
 
-def test_an_empty_receive_ends_asap() -> None:
+def test_an_empty_receive_stops_an_asap_policy() -> None:
     kit = Kit(ASAP_SHUTDOWN)
     assert kit.poll(count=3) == 0
     assert kit.decided == []
     kit.poll()
     assert kit.decided == [["q0"]]
     kit.poll()
-    assert kit.decided == [["q0"]]  # once
+    assert kit.decided == [["q0"]]  # only once
 
 
-def test_the_constant_is_as_new_for_the_next_worker() -> None:
+def test_the_constant_starts_fresh_for_each_worker() -> None:
     for _ in range(2):
         kit = Kit(ASAP_SHUTDOWN)
         kit.poll(count=1)
@@ -96,15 +96,15 @@ def test_the_constant_is_as_new_for_the_next_worker() -> None:
 def test_a_busy_slot_is_not_idle() -> None:
     kit = Kit(ASAP_SHUTDOWN)
     kit.accept("job")
-    assert kit.poll() == 1  # not 0, or polls would chase each other
+    assert kit.poll() == 1  # not 0, or polls would follow each other without a pause
     assert kit.decided == []
     kit.finish()
     kit.poll()
     assert kit.decided == [["q0"]]
 
 
-def test_busy_at_the_beginning_of_the_poll_is_busy() -> None:
-    # What went back while SQS answered is not in that answer.
+def test_a_slot_that_was_busy_when_the_poll_began_is_busy() -> None:
+    # The answer of SQS misses messages that were returned while it was on its way.
     kit = Kit(ASAP_SHUTDOWN)
     kit.accept("job")
     poll = kit.begin()
@@ -113,7 +113,7 @@ def test_busy_at_the_beginning_of_the_poll_is_busy() -> None:
     assert kit.decided == []
 
 
-def test_polls_wait_no_longer_than_the_policy() -> None:
+def test_polls_wait_no_longer_than_the_policy_allows() -> None:
     clock = ManualClock()
     kit = Kit(IdleShutdown(30, clock=clock))
     assert kit.poll() == 20
@@ -127,7 +127,7 @@ def test_polls_wait_no_longer_than_the_policy() -> None:
     assert kit.decided == [["q0"]]
 
 
-def test_idle_time_begins_anew_while_jobs_run() -> None:
+def test_idle_time_restarts_while_jobs_run() -> None:
     clock = ManualClock()
     kit = Kit(IdleShutdown(10, clock=clock))
     kit.accept("job")
@@ -143,7 +143,7 @@ def test_idle_time_begins_anew_while_jobs_run() -> None:
     assert kit.decided == [["q0"]]
 
 
-def test_idle_time_counts_from_the_end_of_the_last_job_and_not_of_the_poll_after_it() -> None:
+def test_idle_time_counts_from_the_end_of_the_last_job_not_of_the_next_poll() -> None:
     clock = ManualClock()
     kit = Kit(IdleShutdown(10, clock=clock))
     kit.accept("job")
@@ -152,12 +152,12 @@ def test_idle_time_counts_from_the_end_of_the_last_job_and_not_of_the_poll_after
     kit.batch()
     clock.advance(10)
     kit.end(poll, 0)
-    assert kit.decided == []  # that poll may have missed what went back meanwhile
+    assert kit.decided == []  # that poll can have missed messages that were returned meanwhile
     assert kit.poll() == 0
     assert kit.decided == [["q0"]]
 
 
-def test_idle_time_counts_from_the_start_where_nothing_ever_comes() -> None:
+def test_idle_time_counts_from_the_start_if_no_message_ever_comes() -> None:
     clock = ManualClock()
     kit = Kit(IdleShutdown(10, clock=clock))
     poll = kit.begin()
@@ -167,7 +167,7 @@ def test_idle_time_counts_from_the_start_where_nothing_ever_comes() -> None:
     assert kit.decided == [["q0"]]
 
 
-def test_a_poll_that_began_while_jobs_ran_is_ended_when_nothing_else_keeps_the_worker() -> None:
+def test_a_poll_is_ended_when_only_it_keeps_the_worker_running() -> None:
     kit = Kit(ASAP_SHUTDOWN)
     kit.accept("job")
     poll = kit.begin()
@@ -175,14 +175,14 @@ def test_a_poll_that_began_while_jobs_ran_is_ended_when_nothing_else_keeps_the_w
     assert (kit.idle, kit.policies.end_polls()) == ([], False)
     kit.finish()
     assert kit.idle == [True]
-    # Again and again until it has ended: it may not have come to the other side yet.
+    # Ask until it has ended: the request may not have reached SQS yet.
     assert kit.policies.end_polls() and kit.policies.end_polls()
     assert kit.client.polls_ended == 2
     kit.end(poll, 0)
     assert not kit.policies.end_polls()
 
 
-def test_polls_of_a_patient_policy_are_left_alone() -> None:
+def test_polls_of_a_policy_that_is_not_in_a_hurry_are_left_alone() -> None:
     for policy in (NEVER_SHUTDOWN, IdleShutdown(30)):
         kit = Kit(policy)
         kit.accept("job")
@@ -192,7 +192,7 @@ def test_polls_of_a_patient_policy_are_left_alone() -> None:
         assert (kit.idle, kit.policies.end_polls()) == ([], False)
 
 
-def test_jobs_are_counted() -> None:
+def test_finished_jobs_are_counted() -> None:
     kit = Kit(MaxTasksShutdown(3), MaxTasksShutdown(3))
     kit.batch(2)
     kit.batch(2, of=1)
@@ -201,7 +201,7 @@ def test_jobs_are_counted() -> None:
     assert kit.decided == [["q0"]]
 
 
-def test_lanes_of_one_policy_are_judged_together() -> None:
+def test_lanes_that_share_a_policy_are_judged_together() -> None:
     clock = ManualClock()
     shared = IdleShutdown(10, clock=clock)
     kit = Kit(shared, shared)
@@ -216,7 +216,7 @@ def test_lanes_of_one_policy_are_judged_together() -> None:
     assert kit.decided == [["q0", "q1"]]
 
 
-def test_a_lane_that_was_not_answered_yet_may_bring_something() -> None:
+def test_a_lane_without_an_answer_can_still_bring_messages() -> None:
     kit = Kit(ASAP_SHUTDOWN, ASAP_SHUTDOWN)
     slow = kit.begin(1)
     kit.poll()
@@ -226,7 +226,7 @@ def test_a_lane_that_was_not_answered_yet_may_bring_something() -> None:
     assert kit.decided == [["q0", "q1"]]
 
 
-def test_a_policy_of_two_methods_is_enough() -> None:
+def test_a_policy_needs_only_two_methods() -> None:
     class Own:
         def __init__(self) -> None:
             self.batches = 0
@@ -266,7 +266,7 @@ def test_a_policy_that_raises_is_logged_and_stops_nothing(caplog: pytest.LogCapt
     assert "ZeroDivisionError" in caplog.text
 
 
-def test_reports_of_many_threads_reach_the_policy_one_at_a_time() -> None:
+def test_reports_from_many_threads_reach_a_policy_one_at_a_time() -> None:
     class Careful:
         inside = 0
         jobs = 0
@@ -297,10 +297,10 @@ def test_reports_of_many_threads_reach_the_policy_one_at_a_time() -> None:
 
 
 @pytest.mark.parametrize("left", [float("inf"), float("nan"), "soon", None])
-def test_odd_seconds_left_are_none(left: Any) -> None:
+def test_invalid_seconds_left_are_ignored(left: Any) -> None:
     class Odd(NeverShutdown):
         def seconds_left(self) -> float | None:
-            return left  # type: ignore[no-any-return]  # as a user's policy may
+            return left  # type: ignore[no-any-return]  # a user's policy can do this
 
     kit = Kit(Odd())
     assert kit.poll() == 20
@@ -308,7 +308,7 @@ def test_odd_seconds_left_are_none(left: Any) -> None:
     assert kit.idle == []
 
 
-def test_a_policy_that_wants_to_exit_stops_nothing(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_policy_that_raises_system_exit_stops_nothing(caplog: pytest.LogCaptureFixture) -> None:
     class Exiting(NeverShutdown):
         def update_state(self, batch_result: BatchProcessingResult) -> None:
             raise SystemExit("of a policy")
@@ -323,7 +323,7 @@ def test_a_policy_that_wants_to_exit_stops_nothing(caplog: pytest.LogCaptureFixt
     assert "of a policy" in caplog.text
 
 
-def test_a_policy_is_made_fresh_once_for_all_its_lanes() -> None:
+def test_lanes_that_share_a_policy_share_one_fresh_copy() -> None:
     class Counted(NeverShutdown):
         copies = 0
 
@@ -337,23 +337,23 @@ def test_a_policy_is_made_fresh_once_for_all_its_lanes() -> None:
 
 
 def left(kit: Kit, of: int = 0) -> float | None:
-    """How many more jobs of a lane may start."""
+    """Return how many more jobs of a lane can start."""
     return kit.in_flight.permits_left(kit.lanes[of])
 
 
-def test_no_more_jobs_start_than_a_policy_wants() -> None:
+def test_no_more_jobs_start_than_the_policy_allows() -> None:
     policy = MaxTasksShutdown(3)
     kit = Kit(policy, policy)
     assert left(kit) == 3
     kit.accept("a")
-    kit.accept("b", of=1)  # they share the policy, and so what is left
+    kit.accept("b", of=1)  # the lanes share the policy, so they share its limit
     kit.accept("c", "d")
     assert [run.deliveries[0].message.body for run in kit.executor.runs] == ["a", "b", "c"]
     assert left(kit) == left(kit, of=1) == 0
     assert kit.decided == []
 
 
-def test_messages_that_wait_already_are_not_received_once_more() -> None:
+def test_waiting_messages_count_against_the_limit_of_a_receive() -> None:
     policy = MaxTasksShutdown(5)
     kit = Kit(policy, policy)
     kit.accept("a")
@@ -367,17 +367,17 @@ def test_messages_that_wait_already_are_not_received_once_more() -> None:
     assert (left(kit), poll and poll.credit) == (4, 1)
 
 
-def test_a_policy_without_a_number_sets_no_limit() -> None:
+def test_a_policy_without_a_limit_sets_none() -> None:
     kit = Kit(OrShutdown(ASAP_SHUTDOWN, NEVER_SHUTDOWN))
     assert left(kit) is None
     assert kit.policies.may_receive(kit.lane) == float("inf")
 
 
-def test_the_smaller_number_of_two_policies_counts() -> None:
+def test_the_smaller_of_two_limits_counts() -> None:
     assert left(Kit(OrShutdown(ASAP_SHUTDOWN, MaxTasksShutdown(9), MaxTasksShutdown(4)))) == 4
 
 
-def test_a_receive_that_brings_nothing_says_nothing_while_another_one_waits() -> None:
+def test_an_empty_receive_does_not_count_while_another_one_waits() -> None:
     kit = Kit(ASAP_SHUTDOWN)
     helper, main = kit.begin(), kit.begin()
     kit.end(helper, 0)
@@ -386,7 +386,7 @@ def test_a_receive_that_brings_nothing_says_nothing_while_another_one_waits() ->
     assert kit.decided == [["q0"]]
 
 
-def test_a_receive_that_fails_says_nothing_and_keeps_nobody_waiting() -> None:
+def test_a_failed_receive_does_not_count_and_does_not_block() -> None:
     kit = Kit(ASAP_SHUTDOWN)
     kit.end(kit.begin(), None)
     assert kit.decided == []
@@ -394,9 +394,9 @@ def test_a_receive_that_fails_says_nothing_and_keeps_nobody_waiting() -> None:
     assert kit.decided == [["q0"]]
 
 
-def test_receives_that_bring_nothing_do_not_chase_each_other() -> None:
+def test_empty_receives_do_not_follow_each_other_without_a_pause() -> None:
     kit = Kit(ASAP_SHUTDOWN)
-    other = kit.begin()  # it hangs, say
+    other = kit.begin()  # hangs, for example
     assert [kit.poll(), kit.poll()] == [1, 1]
     kit.end(other, None)
     assert kit.decided == []

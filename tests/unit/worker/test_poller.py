@@ -1,4 +1,4 @@
-"""Messages are received within the credit, and errors never end the worker."""
+"""Messages are received within the credit, and no error ends the worker."""
 
 import sys
 import threading
@@ -34,7 +34,7 @@ from tests.unit.worker.doubles import (
 
 
 class Kit(WorkerKit):
-    """A poller with what it talks to; jobs do not end by themselves."""
+    """A poller with the roles that it calls. Jobs do not end by themselves."""
 
     def __init__(self, slots: int = 8, client: Any = None, **fields: Any) -> None:
         made = lane(client=client or FakeClient(), **fields)
@@ -52,14 +52,14 @@ class Kit(WorkerKit):
         self.after: list[int] = []
         self._accept, self._begin = self.dispatcher.accept, self.policies.begin_wait
         self._end = self.policies.end_wait
-        # Seen from outside, and passed on.
+        # Recorded, and passed on.
         self.dispatcher.accept = self._accepts  # type: ignore[method-assign]
         self.policies.begin_wait = self._begins  # type: ignore[method-assign]
         self.policies.end_wait = self._ends  # type: ignore[method-assign]
         self.acknowledger.after_receive = self._after  # type: ignore[method-assign]
-        # The pause after an error: over at once, and written down.
+        # Pauses end at once and are recorded.
         self.pauses: list[float] = []
-        self.poller._quiet.wait = self.pauses.append  # type: ignore[method-assign,assignment]  # no test sleeps
+        self.poller._quiet.wait = self.pauses.append  # type: ignore[method-assign,assignment]  # so no test sleeps
 
     def _accepts(self, lane: Lane, messages: Sequence[Message], more: bool = False) -> None:
         self.accepted.append([each.body for each in messages])
@@ -80,15 +80,15 @@ class Kit(WorkerKit):
 
     @property
     def asked(self) -> int:
-        """The credit of the polls that are open."""
+        """The credit of open polls."""
         return self.in_flight._states["emails"].asked
 
     def fatal(self) -> list[BaseException | None]:
-        """The errors that end the worker."""
+        """Return the errors that end the worker."""
         return [notice.error for notice in self.inbox.wait(0) if notice.verb == "fail"]
 
 
-def test_it_asks_for_its_credit_and_hands_over_what_came() -> None:
+def test_it_asks_for_its_credit_and_passes_messages_on() -> None:
     kit = Kit(slots=3)
     kit.client.inbox = [[message("a"), message("b")]]
     assert kit.poller.step() == 2
@@ -96,12 +96,12 @@ def test_it_asks_for_its_credit_and_hands_over_what_came() -> None:
     assert kit.accepted == [["a", "b"]]
     assert kit.told == [ReceiveDone("emails", 2)]
     assert kit.ended == [2]
-    assert kit.asked == 0  # all of it came back
+    assert kit.asked == 0  # the credit was returned
     kit.poller.step()
     assert kit.client.receives[1:] == [(1, 20, 30)]  # two slots are taken
 
 
-def test_a_lane_of_lists_takes_one_credit_for_a_list() -> None:
+def test_a_list_uses_a_credit_of_one() -> None:
     kit = Kit(slots=3, batch_size=25)
     kit.client.inbox = [[message() for _ in range(10)]]
     kit.poller.step()
@@ -109,8 +109,8 @@ def test_a_lane_of_lists_takes_one_credit_for_a_list() -> None:
     assert kit.poller.requests == 2
 
 
-def test_a_long_list_is_handed_over_call_by_call_and_ends_at_quiet() -> None:
-    # Its leases run: nobody but the dispatcher has them renewed, or put back in a drain.
+def test_a_long_list_is_passed_on_call_by_call_and_ends_when_quiet() -> None:
+    # The leases are running: only the dispatcher has them extended, or returned in a drain.
     kit = Kit(batch_size=400)
     kit.client.inbox = [full(), full(), full(), full()]
     handed: list[tuple[int, bool, int]] = []
@@ -120,21 +120,21 @@ def test_a_long_list_is_handed_over_call_by_call_and_ends_at_quiet() -> None:
         if len(handed) == 2:
             kit.poller.quiet()
 
-    kit.dispatcher.accept = accept  # type: ignore[method-assign]  # seen from outside
+    kit.dispatcher.accept = accept  # type: ignore[method-assign]  # observed from outside
     assert kit.poller.step() == 30
     assert handed == [(10, True, 1), (10, True, 2), (10, False, 3)]
     assert kit.ended == [30]
     assert kit.told == [ReceiveDone("emails", 30)]
 
 
-def test_no_credit_no_receive() -> None:
+def test_without_credit_nothing_is_received() -> None:
     kit = Kit()
     kit.dispatcher.close(kit.lanes)
     assert kit.poller.step() == 0
     assert kit.client.receives == []
 
 
-def test_errors_back_off_up_to_less_than_half_a_minute() -> None:
+def test_retries_back_off_to_less_than_half_a_minute() -> None:
     kit = Kit()
     kit.client.inbox = [ConnectionFailed("no network")] * 9
     for _ in range(9):
@@ -150,7 +150,7 @@ def test_errors_back_off_up_to_less_than_half_a_minute() -> None:
 
 
 @pytest.mark.parametrize("error", [QueueNotFound("?"), AccessDenied("no"), SettingsError("region")])
-def test_the_very_first_receive_may_be_fatal(error: Exception) -> None:
+def test_an_error_of_the_first_receive_can_be_fatal(error: Exception) -> None:
     kit = Kit()
     kit.client.inbox = [error]
     kit.poller.step()
@@ -161,7 +161,7 @@ def test_the_very_first_receive_may_be_fatal(error: Exception) -> None:
 
 
 @pytest.mark.parametrize("error", [QueueNotFound("?"), AccessDenied("no"), ZeroDivisionError()])
-def test_later_nothing_is_fatal(error: Exception) -> None:
+def test_later_errors_are_never_fatal(error: Exception) -> None:
     kit = Kit()
     kit.client.inbox = [[], error]
     kit.poller.step()
@@ -170,25 +170,25 @@ def test_later_nothing_is_fatal(error: Exception) -> None:
     assert names(kit.told) == ["ReceiveDone", "ReceiveError"]
 
 
-def test_the_credit_comes_back_whatever_is_raised() -> None:
+def test_the_credit_is_returned_whatever_is_raised() -> None:
     kit = Kit()
     kit.broken = True
     with pytest.raises(SystemExit):
         kit.poller.step()
     kit.broken = False
     kit.client.inbox = [[message("a")]]
-    kit.dispatcher.accept = lambda *_: 1 / 0  # type: ignore[method-assign,assignment]  # fails as well
+    kit.dispatcher.accept = lambda *_: 1 / 0  # type: ignore[method-assign,assignment]  # this fails too
     with pytest.raises(ZeroDivisionError):
         kit.poller.step()
     assert kit.asked == 0
 
 
-def test_every_poll_that_begins_ends_and_only_an_answer_says_something() -> None:
+def test_every_poll_ends_and_only_an_answer_counts() -> None:
     kit = Kit()
     kit.client.inbox = [[], ConnectionFailed("no network"), QueueNotFound("?"), [message("a")]]
     for _ in range(4):
         kit.poller.step()
-    kit.dispatcher.accept = lambda *_: 1 / 0  # type: ignore[method-assign,assignment]  # fails as well
+    kit.dispatcher.accept = lambda *_: 1 / 0  # type: ignore[method-assign,assignment]  # this fails too
     kit.client.inbox = [[message("b")]]
     with pytest.raises(ZeroDivisionError):
         kit.poller.step()
@@ -200,7 +200,7 @@ def test_every_poll_that_begins_ends_and_only_an_answer_says_something() -> None
     assert kit.health._asked == {}
 
 
-def test_whatever_is_raised_in_its_thread_it_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_thread_survives_any_exception(caplog: pytest.LogCaptureFixture) -> None:
     kit = Kit()
     kit.broken = True
     asked = threading.Event()
@@ -210,7 +210,7 @@ def test_whatever_is_raised_in_its_thread_it_goes_on(caplog: pytest.LogCaptureFi
         kit.broken = False
         return False
 
-    kit.poller._quiet.wait = pause  # type: ignore[method-assign,assignment]  # no test sleeps
+    kit.poller._quiet.wait = pause  # type: ignore[method-assign,assignment]  # so no test sleeps
     kit.events.subscribe(lambda _: kit.poller.quiet(), ReceiveDone)
     kit.poller.start()
     assert asked.wait(60)
@@ -219,19 +219,19 @@ def test_whatever_is_raised_in_its_thread_it_goes_on(caplog: pytest.LogCaptureFi
     assert "SystemExit" in caplog.text
 
 
-def test_quiet_closes_the_credit() -> None:
+def test_quiet_stops_the_credit() -> None:
     kit = Kit()
     kit.poller.quiet()
     kit.poller.quiet()
     assert kit.poller.step() == 0
 
 
-def test_a_poll_is_ended_only_where_one_waits() -> None:
+def test_only_an_open_poll_is_ended() -> None:
     kit = Kit()
     kit.poller.end_poll()
     assert kit.client.polls_ended == 0
     receive = kit.client.receive
-    kit.client.receive = lambda *a, **k: (kit.poller.end_poll(), receive(*a, **k))[1]  # type: ignore[func-returns-value]  # in the midst
+    kit.client.receive = lambda *a, **k: (kit.poller.end_poll(), receive(*a, **k))[1]  # type: ignore[func-returns-value]  # during the receive
     kit.poller.step()
     assert kit.client.polls_ended == 1
 
@@ -243,7 +243,7 @@ def test_a_poll_is_ended_only_where_one_waits() -> None:
         *((5, 60.0, 1), (0, None, 1), (0, 0.0, 1), (0, 1.0, 1)),
     ],
 )
-def test_a_fifo_lane_with_a_redrive_policy_asks_for_what_runs_in_a_few_seconds(
+def test_a_fifo_lane_with_a_redrive_policy_asks_for_a_few_seconds_of_work(
     line_seconds: float, run_seconds: float | None, asked: int
 ) -> None:
     for is_fifo, wanted in ((True, asked), (False, 10)):
@@ -256,9 +256,9 @@ def test_a_fifo_lane_with_a_redrive_policy_asks_for_what_runs_in_a_few_seconds(
         assert [count for count, _, _ in client.receives] == [wanted]
 
 
-def test_its_thread_ends_after_quiet() -> None:
+def test_the_thread_ends_when_quiet() -> None:
     kit = Kit()
-    kit.poller.stop(0)  # harmless
+    kit.poller.stop(0)  # does nothing
     kit = Kit()
     del kit.poller._quiet.wait
     kit.poller.start()
@@ -272,15 +272,15 @@ def full() -> list[Message]:
     return [message() for _ in range(10)]
 
 
-def test_what_is_best_done_by_this_thread_is_done_after_it_handed_over() -> None:
+def test_settlements_are_sent_after_messages_are_passed_on() -> None:
     kit = Kit()
     kit.client.inbox = [[message("a")], []]
     kit.poller.step()
     kit.poller.step()
-    assert kit.after == [1]  # not after a receive that brought nothing
+    assert kit.after == [1]  # not after an empty receive
 
 
-def test_no_more_is_asked_for_than_the_policy_wants() -> None:
+def test_it_asks_for_no_more_than_the_policy_allows() -> None:
     kit = Kit(shutdown_policy=MaxTasksShutdown(3))
     kit.poller.step()
     kit.policies._start_failures.ran("thread", JobNotStarted("no threads"))
@@ -292,7 +292,7 @@ def test_no_more_is_asked_for_than_the_policy_wants() -> None:
     ("gathering", "pause", "wait"),
     [(5.0, 1.0, 1), (2.0, 1.0, 1), (1.5, 1.0, 0), (0.3, 0.3, 0), (-1.0, None, 0)],
 )
-def test_the_rest_of_a_list_is_asked_for_once_a_second(
+def test_the_rest_of_a_list_is_received_once_a_second(
     gathering: float, pause: float | None, wait: int
 ) -> None:
     kit = Kit(batch_size=25, max_wait=10)
@@ -303,7 +303,7 @@ def test_the_rest_of_a_list_is_asked_for_once_a_second(
     assert [wait for _, wait, _ in kit.client.receives] == [wait]
 
 
-def test_a_list_is_asked_for_at_once_while_receives_come_back_full() -> None:
+def test_a_list_is_received_without_pauses_while_receives_are_full() -> None:
     kit = Kit(batch_size=25, max_wait=5)
     kit.accept("a")
     kit.poller._full = 1
@@ -312,7 +312,7 @@ def test_a_list_is_asked_for_at_once_while_receives_come_back_full() -> None:
 
 
 class Endless(FakeClient):
-    """Every receive comes back full, after a while; it counts how many wait at the same time."""
+    """A client whose receives are slow and full. It counts the concurrent ones."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -330,7 +330,7 @@ class Endless(FakeClient):
 
 
 @pytest.mark.parametrize(("waited_seconds", "most"), [(0.015, 4), (0.001, 1)])
-def test_receives_are_made_side_by_side_while_they_come_back_full_and_calls_wait(
+def test_receives_run_in_parallel_while_they_are_full_and_calls_wait(
     waited_seconds: float, most: int
 ) -> None:
     client = Endless()
@@ -338,7 +338,7 @@ def test_receives_are_made_side_by_side_while_they_come_back_full_and_calls_wait
     del kit.poller._quiet.wait
     for _ in range(CALLS):
         kit.acknowledger._latency.note(waited_seconds)
-    kit.acknowledger._latency.note_since = lambda _: None  # type: ignore[method-assign,assignment]  # as the test says
+    kit.acknowledger._latency.note_since = lambda _: None  # type: ignore[method-assign,assignment]  # the test sets it
     kit.poller.start()
     wait_until(lambda: client.most == most and len(client.receives) > 12, 60, "the receives")
     kit.poller.stop(float("inf"))
@@ -346,12 +346,12 @@ def test_receives_are_made_side_by_side_while_they_come_back_full_and_calls_wait
     assert not our_threads()
 
 
-def test_without_a_thread_for_a_helper_one_receives_on(
+def test_if_no_helper_can_start_one_thread_goes_on(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     kit = Kit(slots=1000)
     kit.calls_wait = True
-    kit.acknowledger._latency.note_since = lambda _: None  # type: ignore[method-assign,assignment]  # as the test says
+    kit.acknowledger._latency.note_since = lambda _: None  # type: ignore[method-assign,assignment]  # the test sets it
     kit.client.inbox = [full() for _ in range(6)]
     kit.acknowledger.after_receive = lambda _: None if kit.client.inbox else kit.poller.quiet()  # type: ignore[method-assign,assignment]  # the last receive
 
@@ -364,19 +364,19 @@ def test_without_a_thread_for_a_helper_one_receives_on(
     assert caplog.text.count("can't start new thread") == 1
 
 
-def test_a_helper_goes_when_a_receive_does_not_come_back_full() -> None:
+def test_a_helper_ends_after_a_receive_that_is_not_full() -> None:
     kit = Kit(slots=1000)
     kit.calls_wait = True
-    kit.acknowledger._latency.note_since = lambda _: None  # type: ignore[method-assign,assignment]  # as the test says
+    kit.acknowledger._latency.note_since = lambda _: None  # type: ignore[method-assign,assignment]  # the test sets it
     kit.client.inbox = [full(), [message()]]
     kit.poller._help()
-    assert [wait for _, wait, _ in kit.client.receives] == [1, 1]  # no second long poll
+    assert [wait for _, wait, _ in kit.client.receives] == [1, 1]  # not a second long poll
 
 
-def test_a_full_receive_shows_how_long_calls_wait() -> None:
+def test_only_a_full_receive_measures_how_long_calls_wait() -> None:
     kit = Kit(slots=1000)
     noted: list[tuple[float, float]] = []
-    kit.acknowledger._latency.note_since = noted.append  # type: ignore[method-assign,assignment]  # written down
+    kit.acknowledger._latency.note_since = noted.append  # type: ignore[method-assign,assignment]  # recorded
     kit.client.inbox = [full(), [message()], []]
     for _ in range(3):
         kit.poller.step()
@@ -384,7 +384,7 @@ def test_a_full_receive_shows_how_long_calls_wait() -> None:
 
 
 def steps(kit: Kit, count: int) -> list[float]:
-    """Return the pauses after this many receives."""
+    """Return the pauses of this many receives."""
     kit.pauses.clear()
     for _ in range(count):
         kit.poller.step()
@@ -395,21 +395,21 @@ def warnings_of(caplog: pytest.LogCaptureFixture) -> int:
     return sum("WaitTimeSeconds" in record.getMessage() for record in caplog.records)
 
 
-def test_empty_long_polls_that_end_early_are_paced_and_reported_once(
+def test_empty_long_polls_that_end_early_are_slowed_down_and_reported_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     kit = Kit()
-    assert steps(kit, 4) == []  # now and then SQS ends one early
+    assert steps(kit, 4) == []  # SQS ends one early now and then
     assert steps(kit, 3) == [1.0] * 3
     assert warnings_of(caplog) == 1
     kit.client.inbox = [[message("a")]]
-    assert steps(kit, 5) == []  # it may be busy: not before there are several in a row
+    assert steps(kit, 5) == []  # a busy queue can do this: only several in a row count
     assert steps(kit, 1) == [1.0]
     assert warnings_of(caplog) == 1
 
 
 class Waiting(FakeClient):
-    """Every receive takes some seconds of a clock that is moved by hand."""
+    """A client whose receives take some seconds on a manual clock."""
 
     clock: Any = None
     seconds = 15.0
@@ -419,7 +419,7 @@ class Waiting(FakeClient):
         return super().receive(*args, **keywords)
 
 
-def test_long_polls_of_full_length_are_not_paced(caplog: pytest.LogCaptureFixture) -> None:
+def test_long_polls_of_full_length_are_not_slowed_down(caplog: pytest.LogCaptureFixture) -> None:
     client = Waiting()
     kit = Kit(client=client)
     client.clock = kit.clock
@@ -430,14 +430,14 @@ def test_long_polls_of_full_length_are_not_paced(caplog: pytest.LogCaptureFixtur
     assert steps(kit, 1) == []
     client.seconds = 0
     steps(kit, 6)
-    assert warnings_of(caplog) == 2  # it had recovered
+    assert warnings_of(caplog) == 2  # because it had recovered in between
 
 
-def test_short_polls_and_the_embedded_sqs_are_not_paced() -> None:
+def test_short_polls_and_the_embedded_sqs_are_not_slowed_down() -> None:
     kit = Kit(batch_size=25, max_wait=0.5)
     for _ in range(8):
         kit.accept("a")
-        kit.clock.advance(1)  # the list is due, so it asks for what is there, without waiting
+        kit.clock.advance(1)  # the list is due, so the poller takes what is there without waiting
         assert steps(kit, 1) == []
     assert {wait for _, wait, _ in kit.client.receives} == {0}
     kit = Kit()

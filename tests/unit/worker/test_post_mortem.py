@@ -1,4 +1,4 @@
-"""Why a job is given up."""
+"""The record of why a job was given up."""
 
 import importlib
 import json
@@ -52,7 +52,7 @@ def test_a_record_names_the_error_and_where_it_happened() -> None:
     assert found.first_at == "2025-11-30T09:00:00.000Z" < found.at
 
 
-def test_equal_errors_have_one_fingerprint_whatever_they_say() -> None:
+def test_equal_errors_have_one_fingerprint_whatever_their_message() -> None:
     assert record("order 1").fingerprint == record("order 2").fingerprint
     try:
         int("x")
@@ -61,7 +61,7 @@ def test_equal_errors_have_one_fingerprint_whatever_they_say() -> None:
     assert elsewhere.fingerprint != record().fingerprint
 
 
-def test_the_next_death_counts_on_and_keeps_the_first_time() -> None:
+def test_the_next_death_increases_the_count_and_keeps_the_first_time() -> None:
     again = record(earlier=record())
     assert again.deaths == 2
     assert again.first_at == record().first_at
@@ -73,14 +73,14 @@ def test_texts_can_be_left_out() -> None:
     assert (found.type, found.message, found.trace) == ("ValueError", None, None)
 
 
-def test_it_fits_into_the_attribute_whatever_the_error_says() -> None:
+def test_a_record_fits_into_the_attribute_whatever_the_message() -> None:
     for text in ("x" * 100_000, "\x00" * 100_000, "💥" * 100_000, "\ud800" * 5_000):
         attribute = JobMetadata("i" * 128, record(text)).to_attribute()["StringValue"]
         assert len(attribute.encode()) <= MAX_METADATA_BYTES
         assert attribute.isascii()
 
 
-def test_it_fits_into_the_attribute_whatever_the_error_is_called() -> None:
+def test_a_record_fits_into_the_attribute_whatever_the_error_class() -> None:
     try:
         raise type("Ж" * 300, (ValueError,), {})("\x00" * 1_000)
     except ValueError as error:
@@ -90,7 +90,7 @@ def test_it_fits_into_the_attribute_whatever_the_error_is_called() -> None:
     assert found.message
 
 
-def test_the_code_of_an_installed_app_is_code_of_the_user(
+def test_the_code_of_an_installed_app_counts_as_user_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paths = {**sysconfig.get_paths(), "purelib": str(tmp_path)}
@@ -102,7 +102,7 @@ def test_the_code_of_an_installed_app_is_code_of_the_user(
     (tmp_path / "installed_library.py").write_text("def read():\n    raise ValueError\n")
     monkeypatch.syspath_prepend(tmp_path)
     ship = importlib.import_module("installed_shop").ship
-    # Without this frame: a test is not part of the app, but it is code of the user.
+    # Drop the frame of this test: it is user code, but not part of the app.
     with pytest.raises(ValueError) as raised:  # its text is empty
         ship()
     error = raised.value.with_traceback(raised.tb.tb_next)

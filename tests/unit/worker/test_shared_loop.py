@@ -38,13 +38,13 @@ seen: list[tuple[asyncio.AbstractEventLoop, str]] = []
 
 
 class Shared:
-    """A lock that works on one event loop only, as clients of databases do."""
+    """A lock that works on one event loop only, like a database client."""
 
     lock: asyncio.Lock
 
 
 async def job(x: object) -> None:
-    """Use what all jobs share."""
+    """Use the lock that all jobs share."""
     async with Shared.lock:
         await asyncio.sleep(0.01)
     assert current_job() is not None
@@ -52,17 +52,17 @@ async def job(x: object) -> None:
 
 
 def traced(function: T) -> T:
-    """A plain wrapper: it returns the coroutine."""
+    """Wrap a function so that it returns the coroutine."""
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         return function(*args, **kwargs)
 
-    return wrapper  # type: ignore[return-value]  # as decorators are
+    return wrapper  # type: ignore[return-value]  # like most decorators
 
 
 def plain(x: object) -> Awaitable[None]:
-    """A wrapper without functools.wraps."""
+    """Return the coroutine, without functools.wraps."""
     return job(x)
 
 
@@ -72,7 +72,7 @@ class CallableObject:
 
 
 class Unhashable:
-    __hash__ = None  # type: ignore[assignment]  # as dataclasses have it
+    __hash__ = None  # type: ignore[assignment]  # like a dataclass
 
     async def __call__(self, x: object) -> None:
         await job(x)
@@ -144,7 +144,7 @@ class Tenant:
 
 @pytest.fixture(params=["worker", "process_batch"])
 def run(request: pytest.FixtureRequest) -> Callable[..., None]:
-    """Runs the jobs of a queue."""
+    """Return a function that runs the jobs of a queue."""
     seen.clear()
     Shared.lock = asyncio.Lock()
 
@@ -175,7 +175,7 @@ def test_jobs_share_the_loop_and_keep_their_context(
 
 
 @pytest.mark.parametrize("way", ALL)
-def test_lists_and_raw_messages_share_it_too(
+def test_lists_and_raw_messages_share_the_loop_too(
     memory_env: SQSEnv, run: Callable[..., None], way: str
 ) -> None:
     memory_env.middlewares = [Tenant()]
@@ -196,7 +196,7 @@ def test_lists_and_raw_messages_share_it_too(
     assert loops() == 1
 
 
-def test_a_wrapper_runs_on_the_loop_once_it_has_returned_a_coroutine(jobs: JobQueue) -> None:
+def test_a_wrapper_runs_on_the_loop_after_it_has_returned_a_coroutine_once(jobs: JobQueue) -> None:
     jobs.connect_processor("job", traced(job), middlewares=[Tenant()])
     Shared.lock = asyncio.Lock()
     message_kinds = []
@@ -229,7 +229,7 @@ def test_a_wrapper_that_runs_its_coroutine_itself_stays_in_a_thread(jobs: JobQue
     assert not any("loop" in name for name in threads)
 
 
-def test_a_processor_around_a_wrapper_gets_what_the_job_returned(memory_env: SQSEnv) -> None:
+def test_a_processor_gets_the_result_of_a_wrapped_coroutine(memory_env: SQSEnv) -> None:
     returned: list[object] = []
 
     class Noting(Processor):
@@ -251,7 +251,7 @@ def test_a_processor_around_a_wrapper_gets_what_the_job_returned(memory_env: SQS
 
 
 @pytest.mark.parametrize("way", ["function", "wrapper", "plain_function"])
-def test_a_time_limit_cancels_the_coroutine_and_waits_for_its_end(jobs: JobQueue, way: str) -> None:
+def test_a_time_limit_cancels_a_coroutine_and_waits_for_its_end(jobs: JobQueue, way: str) -> None:
     cleaned: list[str] = []
 
     async def slow(x: int) -> None:
@@ -276,7 +276,7 @@ def test_a_time_limit_cancels_the_coroutine_and_waits_for_its_end(jobs: JobQueue
     assert cleaned == [way]
 
 
-def test_a_coroutine_whose_time_is_over_before_the_loop_takes_it_does_not_run(
+def test_a_coroutine_does_not_run_if_its_time_ends_before_the_loop_takes_it(
     jobs: JobQueue,
 ) -> None:
     ran: list[int] = []
@@ -338,7 +338,7 @@ UNRUN: dict[str, Callable[..., Any]] = {
 
 @pytest.mark.parametrize("kind", ["job", "list", "raw", "raw_list"])
 @pytest.mark.parametrize("way", UNRUN)
-def test_a_job_that_returns_what_never_ran_fails(memory_env: SQSEnv, way: str, kind: str) -> None:
+def test_a_job_that_returns_something_unrun_fails(memory_env: SQSEnv, way: str, kind: str) -> None:
     memory_env.sqs_client.create_queue(QueueName="q")
     queue_class = RawQueue if kind.startswith("raw") else JobQueue
     batching = BatchMessages(1 + kind.endswith("list"))
@@ -355,22 +355,22 @@ def test_a_job_that_returns_what_never_ran_fails(memory_env: SQSEnv, way: str, k
 
 
 @pytest.mark.parametrize("way", DECLARED)
-def test_what_is_declared_async_is_recognized_before_it_runs(way: str) -> None:
+def test_async_functions_are_recognized_before_they_run(way: str) -> None:
     assert is_coroutine_function(DECLARED[way])
 
 
 @pytest.mark.parametrize("function", [len, Methods, CallableObject, Later, traced(job)])
-def test_what_is_not_declared_async_is_not(function: Callable[..., Any]) -> None:
+def test_other_functions_are_not_recognized_as_async(function: Callable[..., Any]) -> None:
     assert not is_coroutine_function(function)
 
 
-def test_what_a_thread_returned_does_not_begin_after_its_time_limit(
+def test_a_coroutine_returned_by_a_thread_does_not_start_after_its_time_limit(
     memory_env: SQSEnv, jobs: JobQueue
 ) -> None:
     began: list[str] = []
 
     async def block() -> None:
-        time.sleep(1)  # what a job should not do
+        time.sleep(1)  # blocks the loop, as no job should
 
     async def inner() -> None:
         began.append("inner")
@@ -390,10 +390,10 @@ def test_what_a_thread_returned_does_not_begin_after_its_time_limit(
     assert began == []
 
 
-def test_what_a_thread_returned_fails_if_the_loop_has_ended() -> None:
+def test_a_coroutine_returned_by_a_thread_fails_if_the_loop_has_ended() -> None:
     loop = LoopExecutor()
     loop._give_up(RuntimeError("a job closed it"))
-    # The job has begun: as one that did not start, it would run again without end.
+    # The job has started. If it counted as not started, it would run again forever.
     with pytest.raises(SQSError, match="what the job returned") as raised:
         Handover(asyncio.sleep(0)).wait(loop, lambda: False)
     assert not isinstance(raised.value, JobNotStarted)

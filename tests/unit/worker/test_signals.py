@@ -1,4 +1,4 @@
-"""Signals and notices end the wait of the main thread."""
+"""Signals and notices wake the main thread."""
 
 import os
 import select
@@ -11,7 +11,7 @@ import pytest
 from sqsw.worker.signals import VERBS, InboxNotice, SignalInbox
 
 
-def test_a_signal_is_a_notice_and_the_handlers_come_back() -> None:
+def test_a_signal_becomes_a_notice_and_the_handlers_are_restored() -> None:
     before = {number: signal.getsignal(number) for number in VERBS}
     with SignalInbox() as inbox:
         os.kill(os.getpid(), signal.SIGTERM)
@@ -32,7 +32,7 @@ def test_a_signal_ends_a_wait_at_once() -> None:
         timer.join()
 
 
-def test_a_post_of_another_thread_ends_a_wait() -> None:
+def test_a_post_from_another_thread_ends_a_wait() -> None:
     with SignalInbox() as inbox:
         thread = threading.Thread(target=inbox.post, args=("drain", "stop"))
         thread.start()
@@ -42,7 +42,7 @@ def test_a_post_of_another_thread_ends_a_wait() -> None:
     assert not notice.is_signal
 
 
-def test_a_post_before_anybody_waits_is_kept() -> None:
+def test_a_post_before_the_wait_is_kept() -> None:
     inbox = SignalInbox()
     inbox.post("drain", "early")
     with inbox:
@@ -50,12 +50,12 @@ def test_a_post_before_anybody_waits_is_kept() -> None:
         assert [notice.reason for notice in inbox.wait(10)] == ["early"]
 
 
-def test_nothing_comes() -> None:
+def test_a_wait_can_end_without_a_notice() -> None:
     with SignalInbox() as inbox:
         assert inbox.wait(0) == []
 
 
-def test_many_posts_do_not_block_who_posts() -> None:
+def test_many_posts_do_not_block_the_sender() -> None:
     with SignalInbox() as inbox:
         for _ in range(5000):
             inbox.post("quiet", "again")
@@ -64,7 +64,7 @@ def test_many_posts_do_not_block_who_posts() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
-def test_what_is_ignored_stays_ignored(number: signal.Signals) -> None:
+def test_an_ignored_signal_stays_ignored(number: signal.Signals) -> None:
     former = signal.signal(number, signal.SIG_IGN)
     try:
         with SignalInbox():
@@ -74,7 +74,7 @@ def test_what_is_ignored_stays_ignored(number: signal.Signals) -> None:
         signal.signal(number, former)
 
 
-def test_in_another_thread_signals_are_left_alone() -> None:
+def test_outside_the_main_thread_handlers_stay_as_they_are() -> None:
     before = signal.getsignal(signal.SIGTERM)
     seen: list[object] = []
 

@@ -11,7 +11,7 @@ from tests.unit.worker.doubles import HeldExecutor, ManualClock
 
 
 class SickExecutor(HeldExecutor):
-    """Cannot start anything until the test says so."""
+    """An executor that cannot start anything until the test says so."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -39,7 +39,7 @@ class Kit:
         return self.processes.checks
 
     def room(self) -> float:
-        """How much to receive; the inbox is read then."""
+        """Return how many messages can be received, and read the inbox."""
         room = self.failures.room()
         self.ends += [notice.error for notice in self.inbox.wait(0) if notice.verb == "fail"]
         return room
@@ -51,7 +51,7 @@ class Kit:
 def test_a_worker_receives_nothing_until_a_check_succeeds_and_then_one_by_one() -> None:
     kit = Kit()
     assert (kit.room(), kit.failures.problem()) == (math.inf, None)
-    for _ in range(8):  # calls of one moment
+    for _ in range(8):  # calls at the same moment
         kit.failures.ran("process", JobNotStarted("no process"))
     assert (kit.room(), kit.checks) == (0, 0)
     assert kit.failures.problem() == "no job could be started for 0 seconds: no process"
@@ -63,7 +63,7 @@ def test_a_worker_receives_nothing_until_a_check_succeeds_and_then_one_by_one() 
     assert (kit.room(), kit.checks) == (0, 1)
     kit.clock.now += 0.1
     assert (kit.room(), kit.failures.problem()) == (1, None)
-    kit.failures.ran("thread", None)  # says nothing about the processes
+    kit.failures.ran("thread", None)  # a thread says nothing about processes
     assert kit.room() == 1
     kit.failures.ran("process", None)
     assert (kit.room(), kit.ends) == (math.inf, [])

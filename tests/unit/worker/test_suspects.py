@@ -1,4 +1,4 @@
-"""The table of suspects, as a supervisor writes and its worker processes read it."""
+"""The table of suspects: a supervisor writes it and its worker processes read it."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from tests.unit.worker.doubles import ManualClock
 
 
 class Table:
-    """The table as the supervisor and one worker process see it."""
+    """A table as the supervisor and one worker process see it."""
 
     def __init__(self) -> None:
         self.clock = ManualClock()
@@ -41,7 +41,7 @@ def test_a_worker_sees_what_its_supervisor_adds() -> None:
     ("first", "second", "is_proven"),
     [(False, True, True), (True, True, True), (True, False, False), (False, False, False)],
 )
-def test_a_second_death_proves_it_if_nothing_else_ran(
+def test_a_second_death_is_proof_if_nothing_else_ran(
     first: bool, second: bool, is_proven: bool
 ) -> None:
     table = Table()
@@ -51,7 +51,7 @@ def test_a_second_death_proves_it_if_nothing_else_ran(
     assert table.find("a") == Suspicion(2, is_proven, -9, None)
 
 
-def test_what_a_worker_clears_is_cleared_for_the_others() -> None:
+def test_a_suspect_cleared_by_a_worker_is_cleared_for_the_others() -> None:
     table = Table()
     table.add("a")
     table.add("b")
@@ -63,7 +63,7 @@ def test_what_a_worker_clears_is_cleared_for_the_others() -> None:
     other = Suspects(table.memory, table.clock)
     other.refresh()
     assert other.queues == frozenset()
-    table.add("a")  # it starts again
+    table.add("a")  # it becomes a suspect again
     assert table.find("a") == Suspicion(1, False, -9, None)
 
 
@@ -77,7 +77,7 @@ def test_suspects_are_forgotten_after_a_time() -> None:
     assert table.worker.queues == frozenset()
 
 
-def test_a_full_table_takes_no_more_until_some_are_cleared() -> None:
+def test_a_full_table_accepts_no_more_until_one_is_cleared() -> None:
     table = Table()
     for number in range(300):
         table.add(str(number))
@@ -88,7 +88,7 @@ def test_a_full_table_takes_no_more_until_some_are_cleared() -> None:
     assert table.find("later") is not None
 
 
-def test_damage_is_not_taken_for_a_suspect() -> None:
+def test_a_damaged_entry_is_not_a_suspect() -> None:
     table = Table()
     table.add("a")
     table.memory.map[9:12] = b"\xff\x1f\x00"

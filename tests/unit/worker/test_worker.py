@@ -1,4 +1,4 @@
-"""The verbs of a worker; how it works is shown in tests/life."""
+"""The methods of a worker. ``tests/life`` tests how it works."""
 
 import io
 import signal
@@ -34,7 +34,7 @@ def test_a_stop_before_the_run_ends_it_at_once() -> None:
     assert our_threads() == []
 
 
-def test_the_handlers_of_signals_come_back() -> None:
+def test_the_signal_handlers_are_restored() -> None:
     before = signal.getsignal(signal.SIGTERM)
     seen: list[object] = []
     events, _ = recorder()
@@ -46,7 +46,7 @@ def test_the_handlers_of_signals_come_back() -> None:
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_an_error_in_the_main_thread_stops_everything_and_goes_up() -> None:
+def test_an_error_in_the_main_thread_stops_everything_and_propagates() -> None:
     worker = Worker([lane()])
 
     def interrupted() -> None:
@@ -59,7 +59,7 @@ def test_an_error_in_the_main_thread_stops_everything_and_goes_up() -> None:
 
 
 @pytest.mark.parametrize("name", ["sqsw-heartbeat", "sqsw-ack-1", "sqsw-poll-emails"])
-def test_a_worker_without_its_threads_says_so_and_leaves_nothing_behind(
+def test_a_worker_that_cannot_start_a_thread_raises_and_leaves_nothing_behind(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     start = threading.Thread.start
@@ -75,7 +75,7 @@ def test_a_worker_without_its_threads_says_so_and_leaves_nothing_behind(
     assert our_threads() == []
 
 
-def test_quiet_lets_what_is_in_hand_end() -> None:
+def test_quiet_lets_jobs_in_hand_finish() -> None:
     client = FakeClient()
     client.inbox = [[message("a")]]
     worker = Worker([lane(client=client)])
@@ -85,13 +85,13 @@ def test_quiet_lets_what_is_in_hand_end() -> None:
         worker.stop()
         return [SUCCEEDED]
 
-    worker._lanes[0].queue.handle = handle  # type: ignore[method-assign]  # of a double
+    worker._lanes[0].queue.handle = handle  # type: ignore[method-assign]  # a double
     assert worker.run().done == 1
     assert client.deletes == [["a"]]
 
 
 class LongPolling(FakeClient):
-    """Its inbox at once; then a receive waits until polls are ended for the third time."""
+    """A client that returns its inbox. Then a receive waits until polls are ended three times."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -111,7 +111,7 @@ class LongPolling(FakeClient):
         return True
 
 
-def test_no_receive_of_its_own_waits_for_what_it_puts_back(
+def test_a_drain_ends_polls_before_it_returns_messages(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     client, put_back, ended_by_then = LongPolling(), Dispatcher.close, list[bool]()
@@ -137,7 +137,7 @@ def test_no_receive_of_its_own_waits_for_what_it_puts_back(
     assert ended_by_then[0]
 
 
-def test_that_it_receives_no_more_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pulse_reports_at_once_that_the_worker_is_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker_module, "PULSE_SECONDS", 60)
     events, told = recorder(Pulse)
     worker = Worker([lane()], events=events)
@@ -155,7 +155,7 @@ def test_that_it_receives_no_more_is_told_at_once(monkeypatch: pytest.MonkeyPatc
     assert time.monotonic() - begun < 30
 
 
-def test_the_first_of_two_signals_that_force_an_end_is_its_reason() -> None:
+def test_the_first_of_two_force_signals_is_the_reason() -> None:
     worker = Worker([lane()])
     worker._inbox.post("force", "SIGQUIT")
     worker._inbox.post("slots", "SIGUSR1")
@@ -168,7 +168,7 @@ class Closed(io.StringIO):
 
 
 @pytest.mark.parametrize("stderr", [Closed(), None])
-def test_showing_the_slots_to_nobody_ends_nothing(
+def test_a_closed_stderr_does_not_stop_the_worker(
     monkeypatch: pytest.MonkeyPatch, stderr: io.StringIO | None
 ) -> None:
     monkeypatch.setattr("sys.stderr", stderr)
@@ -178,5 +178,5 @@ def test_showing_the_slots_to_nobody_ends_nothing(
     assert worker.run().stopped_by == "enough"
 
 
-def test_no_slot_is_busy() -> None:
+def test_idle_slots_are_described() -> None:
     assert Worker([lane()]).describe_slots() == "no slot is busy\n"

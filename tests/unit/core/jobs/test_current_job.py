@@ -1,4 +1,4 @@
-"""What a job knows of itself."""
+"""What a job can read about itself."""
 
 import pickle
 
@@ -12,16 +12,16 @@ def message(number: int, job_id: str | None) -> Message:
     return Message(f"m-{number}", "handle", "text", {}, {**attributes, "Other": {}})
 
 
-def test_the_id_of_a_list_is_that_of_its_first_job() -> None:
+def test_a_list_has_the_id_of_its_first_job() -> None:
     job = CurrentJob([message(1, "order-1"), message(2, "order-2")], "ship", {})
     assert (job.id, job.job_id) == ("m-1", "order-1")
 
 
-def test_a_job_that_was_sent_without_an_id_has_that_of_its_message() -> None:
+def test_a_job_without_an_id_has_the_id_of_its_message() -> None:
     assert CurrentJob([message(1, None)], "ship", {}).job_id == "m-1"
 
 
-def test_the_id_goes_along_into_a_process_of_the_pool() -> None:
+def test_the_id_reaches_a_pool_process() -> None:
     bare = message(1, "order-1").without_content()
     assert bare.message_attributes.keys() == {"Sqsw"}
     assert (bare.body, bare.receipt_handle) == ("", "")

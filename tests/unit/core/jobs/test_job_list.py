@@ -1,4 +1,4 @@
-"""Which jobs of a list failed, as the function that took the list names them."""
+"""Which jobs of a list failed, as named by the function that took the list."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,7 +13,7 @@ JOBS = [{"n": 1}, {"n": 2}, {"n": 2}, {"n": 4}]
 
 
 def after(function: Callable[[Any], Any]) -> list[bool]:
-    """Which succeeded after a function that returned."""
+    """Return which jobs succeeded after this function returned."""
     jobs = JobList(JOBS)
     jobs.noting(lambda: function(jobs.jobs))()
     return [result.success for result in jobs.results(SUCCEEDED)]
@@ -23,29 +23,29 @@ def raised(error: BaseException) -> list[ProcessingResult]:
     return JobList(JOBS).results(ProcessingResult(False, error=error))
 
 
-def test_those_that_are_returned_failed() -> None:
+def test_returned_jobs_failed() -> None:
     assert after(lambda jobs: [jobs[0], jobs[3]]) == [False, True, True, False]
 
 
-def test_the_very_object_counts_and_not_an_equal_one() -> None:
+def test_identity_counts_before_equality() -> None:
     assert after(lambda jobs: [jobs[2]]) == [True, True, False, True]
 
 
-def test_copies_count_as_well_each_one_once() -> None:
+def test_each_copy_counts_once() -> None:
     assert after(lambda _: [{"n": 2}, {"n": 2}]) == [True, False, False, True]
 
 
 @pytest.mark.parametrize("returned", [None, True, [], (), [None, "x"], "text", {"n": 1}, 5])
-def test_other_values_mean_nothing(returned: Any) -> None:
+def test_other_return_values_name_no_jobs(returned: Any) -> None:
     assert all(after(lambda _: returned))
 
 
 class Array:
-    """Compares as arrays do: to something that is neither true nor false."""
+    """Compares like a numpy array: the result has no truth value."""
 
-    __hash__ = None  # type: ignore[assignment]  # as arrays have it
+    __hash__ = None  # type: ignore[assignment]  # like an array
 
-    def __eq__(self, other: object) -> "Array":  # type: ignore[override]  # as arrays do
+    def __eq__(self, other: object) -> "Array":  # type: ignore[override]  # like an array
         return self
 
     def __bool__(self) -> bool:
@@ -56,11 +56,11 @@ def test_arrays_name_no_jobs() -> None:
     assert all(after(lambda jobs: [Array() for _ in jobs]))
 
 
-def test_a_list_that_names_strangers_too_fails_as_a_whole() -> None:
+def test_a_list_fails_as_a_whole_if_unknown_jobs_are_named() -> None:
     assert not any(after(lambda jobs: [jobs[0], {"n": 99}]))
 
 
-def test_a_coroutine_names_them_at_its_end() -> None:
+def test_a_coroutine_can_name_failed_jobs() -> None:
     async def function() -> Any:
         await asyncio.sleep(0)
         return [JOBS[1]]
@@ -73,7 +73,7 @@ def test_a_coroutine_names_them_at_its_end() -> None:
     assert [result.success for result in jobs.results(SUCCEEDED)] == [True, False, True, True]
 
 
-def test_those_that_are_raised_failed_with_their_backoff() -> None:
+def test_jobs_named_by_an_exception_failed_with_its_backoff() -> None:
     class Later:
         def get_visibility_timeout(self, message: object) -> float:
             return 5
@@ -85,17 +85,17 @@ def test_those_that_are_raised_failed_with_their_backoff() -> None:
     assert all(result.success for result in others)
 
 
-def test_an_error_that_names_strangers_fails_the_list() -> None:
+def test_an_exception_that_names_unknown_jobs_fails_the_list() -> None:
     results = raised(FailedJobs(["stranger"]))
     assert not any(result.success for result in results)
     assert "not in the list" in str(results[0].error)
 
 
-def test_any_other_error_fails_the_list_whatever_was_returned() -> None:
-    failure = ProcessingResult(False, error=ValueError())  # of a middleware, say
+def test_any_other_exception_fails_the_list_whatever_was_returned() -> None:
+    failure = ProcessingResult(False, error=ValueError())  # from a middleware, for example
     retry = ProcessingResult(False)
     for returned in ([JOBS[0]], FailedJobs([JOBS[0]])):
         jobs = JobList(JOBS)
-        jobs.noting(lambda returned=returned: returned)()  # type: ignore[misc]  # of the loop
+        jobs.noting(lambda returned=returned: returned)()  # type: ignore[misc]  # bound to the loop variable
         assert jobs.results(failure) == [failure] * 4
         assert jobs.results(retry) == [retry] * 4
