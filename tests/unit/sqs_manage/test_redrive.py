@@ -39,7 +39,7 @@ def by_hand(env: SQSEnv, queue: str, **options: Any) -> RedriveReport:
 
 @pytest.fixture
 def dead(env: SQSEnv, emails: str) -> list[str]:
-    """Twenty-five dead letters of ``emails``."""
+    """Create 25 dead letters of ``emails``; return their message ids."""
     ids = send_jobs(env, emails, *[{"n": n} for n in range(25)])
     dead_letter(env, emails)
     return ids
@@ -143,7 +143,7 @@ class TestBySQS:
         assert cancel_redrive(env, "emails_dead") == move.moved
         assert redrive_status(env, "emails_dead")[0].status == "CANCELLED"
 
-    def test_a_list_that_lags_does_not_end_the_wait(
+    def test_an_outdated_list_of_moves_does_not_end_the_wait(
         self, env: SQSEnv, dead: list[str], faults: Faults
     ) -> None:
         assert redrive(env, "emails_dead").moved == 25
@@ -211,7 +211,7 @@ class TestBySqsw:
         actions = [one.view.action for one in told if isinstance(one, HandledMessage)]
         assert (actions.count("moved"), actions.count("skipped")) == (7, 18)
 
-    def test_nothing_is_deleted_before_it_was_sent(
+    def test_no_message_is_deleted_before_it_was_sent(
         self, env: SQSEnv, dead: list[str], faults: Faults
     ) -> None:
         by_hand(env, "emails_dead")
@@ -373,7 +373,7 @@ class TestBySqsw:
                 rounds.append(1)
                 dead_letter(env, emails)
 
-        # Right before the receive after the move, when all three are back in `emails`.
+        # Right before the next receive of the redrive, when all three are back in `emails`.
         faults.before("DeleteMessageBatch", fail_again)
         assert by_hand(env, "emails_dead").moved == 3
 
@@ -385,11 +385,11 @@ class TestBySqsw:
         report = by_hand(env, "emails_dead", selection=Selection(limit=6), per_second=2)
         assert report.moved == 6
         assert len(slept) == 2
-        # Nobody really slept, so the second wait is for two parts of a second each.
+        # Because time.sleep is a mock, the second wait includes the time of the first.
         assert slept[0] == pytest.approx(1, abs=0.3)
         assert slept[1] == pytest.approx(2, abs=0.3)
 
-    def test_a_ctrl_c_finishes_the_batch_and_puts_the_rest_back(
+    def test_a_ctrl_c_finishes_the_batch_and_returns_the_rest(
         self, env: SQSEnv, dead: list[str], faults: Faults
     ) -> None:
         faults.ctrl_c_before("SendMessageBatch")
@@ -412,7 +412,7 @@ class TestBySqsw:
         assert (counts(env, "emails_dead"), counts(env, "emails")) == ((20, 0), (5, 0))
 
     @pytest.mark.parametrize("bound", ["none", "_MAX_POSTPONED", "_MAX_POSTPONED_BYTES"])
-    def test_a_limited_number_of_letters_that_sqs_moved_comes_last(
+    def test_letters_that_sqs_moved_are_postponed_up_to_a_limit(
         self, env: SQSEnv, dead: list[str], monkeypatch: pytest.MonkeyPatch, bound: str
     ) -> None:
         send_letter(env, "emails_dead", {}, failure())
@@ -424,7 +424,7 @@ class TestBySqsw:
         place = [one.view.error is not None for one in told].index(True)
         assert place == (0 if bound == "none" else 13)
 
-    def test_an_error_of_a_listener_puts_the_rest_back(self, env: SQSEnv, dead: list[str]) -> None:
+    def test_an_error_of_a_listener_returns_the_rest(self, env: SQSEnv, dead: list[str]) -> None:
         def fail(progress: Any) -> None:
             raise BrokenPipeError
 
@@ -464,7 +464,7 @@ class TestFifo:
         for group in ("a", "b"):
             numbers = [m["Body"] for m in messages if m["Attributes"]["MessageGroupId"] == group]
             assert numbers == [f'{{"group": "{group}", "n": {n}}}' for n in range(12)]
-        # The embedded SQS keeps the message id when it dead-letters, as SQS does.
+        # Like SQS, the embedded SQS keeps the id of a message that it dead-letters.
         assert {m["Attributes"]["MessageDeduplicationId"] for m in messages} == set(sent)
 
     def test_a_request_has_one_message(self, env: SQSEnv, orders: str, faults: Faults) -> None:
