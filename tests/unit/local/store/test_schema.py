@@ -119,7 +119,7 @@ def test_a_file_of_version_1_keeps_working(tmp_path: Path) -> None:
 
 
 def test_an_old_file_gets_the_tables_of_a_new_one(tmp_path: Path) -> None:
-    """So released migrations cannot be edited."""
+    """This test fails if a released migration is edited."""
     old, new = tmp_path / "old.db", tmp_path / "new.db"
     restore(VERSION_1, old)
     for path in (old, new):
