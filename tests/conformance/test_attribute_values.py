@@ -1,4 +1,4 @@
-"""Queue attributes: valid values, which can be set, and how to remove them."""
+"""Queue attributes: valid values, which ones can be set, and how to remove them."""
 
 import json
 from collections.abc import Callable
@@ -72,7 +72,7 @@ def test_minimum_and_maximum_values_are_accepted(
     moto="accepts it, or fails on it", elasticmq="accepts it, or uses different error codes"
 )
 @pytest.mark.parametrize("name", REFUSED)
-def test_values_out_of_range_are_refused(client: Any, make_queue: MakeQueue, name: str) -> None:
+def test_invalid_values_are_refused(client: Any, make_queue: MakeQueue, name: str) -> None:
     url = make_queue()
     before = attribute(client, url, name)
     for value in REFUSED[name]:

@@ -33,7 +33,9 @@ PAIRS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("body", ["message", "zwei\tZeilen\r\nund ein Ü 😀"], ids=["plain", "odd"])
-def test_the_digest_of_a_body(client: Any, make_queue: MakeQueue, body: str) -> None:
+def test_the_digest_of_a_body_is_the_recorded_one(
+    client: Any, make_queue: MakeQueue, body: str
+) -> None:
     url = make_queue()
     digest = hashlib.md5(body.encode()).hexdigest()
     assert client.send_message(QueueUrl=url, MessageBody=body)["MD5OfMessageBody"] == digest
@@ -41,7 +43,9 @@ def test_the_digest_of_a_body(client: Any, make_queue: MakeQueue, body: str) -> 
 
 
 @pytest.mark.parametrize("digest", PAIRS)
-def test_the_digest_of_attributes(client: Any, make_queue: MakeQueue, digest: str) -> None:
+def test_the_digest_of_attributes_is_the_recorded_one(
+    client: Any, make_queue: MakeQueue, digest: str
+) -> None:
     url = make_queue()
     answer = client.send_message(QueueUrl=url, MessageBody="x", MessageAttributes=PAIRS[digest])
     assert answer["MD5OfMessageAttributes"] == digest

@@ -124,7 +124,7 @@ def test_the_counts_and_the_start_time_of_a_move_are_numbers(
         assert isinstance(task[name], int)
 
 
-def test_create_queue_has_tags_in_lowercase(http: Http, queue_name: str) -> None:
+def test_create_queue_reads_tags_in_lowercase(http: Http, queue_name: str) -> None:
     url = http.json("CreateQueue", {"QueueName": queue_name, "tags": {"a": "b"}}).json["QueueUrl"]
     assert http.json("ListQueueTags", {"QueueUrl": url}).json["Tags"] == {"a": "b"}
 

@@ -111,7 +111,7 @@ IDS = {
     moto="accepts it, or uses different error codes", elasticmq="uses different error texts"
 )
 @pytest.mark.parametrize(
-    "wrong", ["", "a b", "ä", "x" * 129], ids=["empty", "blank", "accent", "long"]
+    "wrong", ["", "a b", "ä", "x" * 129], ids=["empty", "space", "accent", "long"]
 )
 @pytest.mark.parametrize("name", IDS)
 def test_invalid_group_and_deduplication_ids_are_refused(
@@ -138,7 +138,7 @@ def test_ids_can_have_128_characters_and_any_punctuation(
 
 
 @pytest.mark.known_difference(moto="accepts it")
-@pytest.mark.parametrize("wrong", ["", "a b"], ids=["empty", "blank"])
+@pytest.mark.parametrize("wrong", ["", "a b"], ids=["empty", "space"])
 def test_invalid_group_ids_are_refused_on_a_standard_queue(
     client: Any, make_queue: MakeQueue, wrong: str
 ) -> None:

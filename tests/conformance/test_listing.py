@@ -77,7 +77,7 @@ def test_botocores_paginator_reads_all_pages(client: Any, queue_name: str, urls:
 @pytest.mark.known_difference(
     moto="lists in the order of creation", elasticmq="does not support paging"
 )
-def test_paging_continues_after_its_last_queue_was_deleted(
+def test_paging_continues_after_the_last_listed_queue_was_deleted(
     client: Any, queue_name: str, urls: list[str]
 ) -> None:
     first = client.list_queues(QueueNamePrefix=queue_name, MaxResults=2)

@@ -1,4 +1,4 @@
-"""Move tasks move dead letters to their source or to another queue."""
+"""Moving dead letters to their source or to another queue."""
 
 import base64
 import json
@@ -184,7 +184,7 @@ def test_the_start_time_is_in_milliseconds(client: Any, make_queue: MakeQueue) -
 @pytest.mark.known_difference(
     moto="does not support move tasks", elasticmq="moves all to one queue"
 )
-def test_messages_of_two_sources_each_return_to_their_own(
+def test_messages_from_two_sources_each_return_to_their_own(
     client: Any, make_queue: MakeQueue
 ) -> None:
     url, dead = make_dead(client, make_queue, "a")

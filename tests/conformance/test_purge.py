@@ -44,7 +44,7 @@ def test_a_queue_can_be_purged_once_a_minute(client: Any, make_queue: MakeQueue)
     assert answer["ResponseMetadata"]["HTTPStatusCode"] == 403
 
 
-def test_other_queues_can_be_purged_meanwhile(client: Any, make_queue: MakeQueue) -> None:
+def test_other_queues_can_be_purged_in_that_minute(client: Any, make_queue: MakeQueue) -> None:
     client.purge_queue(QueueUrl=make_queue())
     client.purge_queue(QueueUrl=make_queue())
 

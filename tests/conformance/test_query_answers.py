@@ -48,7 +48,7 @@ def test_an_empty_receive_is_an_empty_element(http: Http, make_queue: MakeQueue)
     assert "<ReceiveMessageResult/>" in answer.text
 
 
-def test_a_carriage_return_survives(client: Any, http: Http, make_queue: MakeQueue) -> None:
+def test_a_carriage_return_is_preserved(client: Any, http: Http, make_queue: MakeQueue) -> None:
     url = make_queue()
     send(client, url, "a\r\nb")
     answer = http.query("ReceiveMessage", {}, path_of(url))

@@ -22,7 +22,7 @@ def test_a_name_has_at_most_80_characters(client: Any, queue_name: str) -> None:
 
 
 @pytest.mark.known_difference(elasticmq="uses different error codes")
-def test_the_suffix_counts_toward_the_80(client: Any, queue_name: str) -> None:
+def test_the_suffix_counts_toward_the_length(client: Any, queue_name: str) -> None:
     name = queue_name.ljust(75, "x") + ".fifo"
     url = client.create_queue(QueueName=name, Attributes={"FifoQueue": "true"})["QueueUrl"]
     assert url.endswith(f"/{name}")
@@ -45,7 +45,7 @@ def test_names_are_case_sensitive(client: Any, queue_name: str) -> None:
 @pytest.mark.parametrize(
     "name",
     ["", "with space", "a/b", "dot.ted", "ä", "name.fifo"],
-    ids=["empty", "blank", "slash", "dot", "accent", "suffix"],
+    ids=["empty", "space", "slash", "dot", "accent", "suffix"],
 )
 def test_invalid_names_are_refused(client: Any, name: str) -> None:
     with refused(

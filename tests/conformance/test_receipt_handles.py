@@ -1,4 +1,4 @@
-"""A receipt handle identifies one delivery: what it can do, and until when."""
+"""A receipt handle identifies one delivery: what it can do, and for how long."""
 
 from collections.abc import Callable
 from typing import Any
@@ -38,7 +38,9 @@ def received(client: Any, url: str, **options: Any) -> dict[str, Any]:
     moto="uses different error texts", elasticmq="uses different error texts"
 )
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_other_text_is_refused(client: Any, make_queue: MakeQueue, operation: str) -> None:
+def test_text_that_is_not_a_handle_is_refused(
+    client: Any, make_queue: MakeQueue, operation: str
+) -> None:
     with refused(
         "ReceiptHandleIsInvalid",
         'The input receipt handle "nonsense" is not a valid receipt handle.',

@@ -53,7 +53,7 @@ def test_pickle_is_accepted_only_if_listed(content_type: str) -> None:
     assert isinstance(get_codec("pickle_compat", {"pickle_compat"}), PickleCompatCodec)
 
 
-def test_an_empty_list_accepts_nothing() -> None:
+def test_an_empty_list_refuses_every_content_type() -> None:
     with pytest.raises(ContentTypeRefused, match="'json' is not accepted") as caught:
         get_codec("json", [])
     assert caught.value.why == "accepted here: none"

@@ -250,7 +250,7 @@ class TestFifo:
         send_messages(env, fifo, [first, second, unread, third, fourth], on_result=told.append)
         assert {one.line for one in told if isinstance(one, SentMessage)} == sent
 
-    def test_an_entry_is_retried_only_if_nothing_of_its_group_overtook_it(
+    def test_an_entry_is_retried_only_if_no_message_of_its_group_overtook_it(
         self, env: SQSEnv, fifo: str, faults: Faults
     ) -> None:
         faults.refuse_entries(

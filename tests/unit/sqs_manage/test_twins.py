@@ -1,4 +1,4 @@
-"""Twins, which are two messages for one job: how they are found, and how a redrive treats them."""
+"""Twins (two messages of one job): how they are found, and how a redrive treats them."""
 
 from typing import Any
 
@@ -226,7 +226,7 @@ class TestRoutes:
         assert (report.moved, report.by_sqs, counts(env, "news")) == (1, False, (1, 0))
         assert faults.count("StartMessageMoveTask") == 0
 
-    def test_a_move_in_the_background_is_made_by_sqs(self, env: SQSEnv) -> None:
+    def test_sqs_does_a_move_in_the_background(self, env: SQSEnv) -> None:
         create_queue(env, "news", dead_letter_queue="emails_dead")
         send_twin(env)
         report = redrive(env, "emails_dead", wait=False)

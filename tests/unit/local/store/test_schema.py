@@ -178,7 +178,9 @@ def test_a_failed_migration_changes_nothing(
     engine.close()
 
 
-def test_a_file_that_is_being_created_is_not_taken_for_another_programs(tmp_path: Path) -> None:
+def test_a_file_that_is_being_created_is_not_mistaken_for_that_of_another_program(
+    tmp_path: Path,
+) -> None:
     """Another process creates the tables between two reads of the file's header."""
     path = tmp_path / "f.db"
     ours = sqlite3.connect(path, isolation_level=None)
