@@ -1,1 +1,1 @@
-"""What SQS promises, one promise a file; run on every backend."""
+"""The rules of SQS, one topic per file; run on every backend."""

@@ -1,4 +1,4 @@
-"""Requests as a program without an SDK writes them."""
+"""HTTP requests to SQS without an SDK."""
 
 import base64
 import http.client
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
 from xml.etree import ElementTree
 
-#: names region and service; nobody verifies the signature
+#: contains region and service; the servers do not verify the signature
 SIGNED = {
     "Authorization": "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/sqs/aws4_request,"
     " SignedHeaders=host, Signature=0"
@@ -20,7 +20,7 @@ NAMESPACE = "http://queue.amazonaws.com/doc/2012-11-05/"
 
 
 class Answer(NamedTuple):
-    """What came back; the names of headers are in lower case."""
+    """A response; header names are in lowercase."""
 
     status: int
     headers: Mapping[str, str]
@@ -32,16 +32,16 @@ class Answer(NamedTuple):
 
     @property
     def xml(self) -> ElementTree.Element:
-        """The document without its namespace."""
+        """Return the document without its namespace."""
         return ElementTree.fromstring(self.text.replace(f' xmlns="{NAMESPACE}"', ""))
 
     def find(self, path: str) -> str | None:
-        """The text of one element."""
+        """Return the text of one element; None if it is missing."""
         return self.xml.findtext(path)
 
 
 class Http:
-    """A server that is called by hand."""
+    """A client that sends raw HTTP requests to one server."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -65,7 +65,7 @@ class Http:
         path: str = "/",
         headers: Mapping[str, str] = SIGNED,
     ) -> Answer:
-        """A request of the JSON protocol; ``members`` is the object, or any text for its body."""
+        """Send a request of the JSON protocol; ``members`` is an object or the raw body."""
         body = members if isinstance(members, str) else json.dumps(members)
         target = {"X-Amz-Target": f"AmazonSQS.{operation}"}
         return self.send("POST", path, body, {**_JSON, **target, **headers})
@@ -77,7 +77,7 @@ class Http:
         path: str = "/",
         method: str = "POST",
     ) -> Answer:
-        """A request of the query protocol."""
+        """Send a request of the query protocol."""
         values = {"Version": "2012-11-05", **(params or {})}
         form = urlencode({"Action": action, **values} if action else values)
         headers = SIGNED

@@ -1,4 +1,4 @@
-"""Shorter ways to say what the tests of this folder say often."""
+"""Shortcuts for calls that the tests in this folder often make."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 @contextmanager
 def refused(code: str, text: str | None = None) -> Iterator[None]:
-    """The call inside is refused with this ``Error.Code``; ``text`` is a part of the message."""
+    """Assert that the call inside fails with this ``Error.Code``, with ``text`` in its message."""
     with pytest.raises(ClientError) as caught:
         yield
     error = caught.value.response["Error"]
@@ -20,7 +20,7 @@ def refused(code: str, text: str | None = None) -> Iterator[None]:
 
 
 def take(client: Any, url: str, count: int = 1, **options: Any) -> list[dict[str, Any]]:
-    """Receive ``count`` messages; SQS may hand them out in several answers."""
+    """Receive ``count`` messages; SQS can return them in several responses."""
     messages: list[dict[str, Any]] = []
     while len(messages) < count:
         answer = client.receive_message(
@@ -41,7 +41,7 @@ def take_one(client: Any, url: str, **options: Any) -> dict[str, Any]:
 
 
 def is_empty(client: Any, url: str) -> bool:
-    """Whether a receive finds nothing just now."""
+    """Return whether a receive returns no messages now."""
     return not client.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages")
 
 
@@ -50,7 +50,7 @@ def bodies(messages: list[dict[str, Any]]) -> list[str]:
 
 
 def send(client: Any, url: str, *texts: str, **options: Any) -> list[str]:
-    """Send one by one; returns the message ids."""
+    """Send messages one by one; return their ids."""
     return [
         client.send_message(QueueUrl=url, MessageBody=text, **options)["MessageId"]
         for text in texts
@@ -58,7 +58,7 @@ def send(client: Any, url: str, *texts: str, **options: Any) -> list[str]:
 
 
 def counts(client: Any, url: str) -> tuple[int, int, int]:
-    """Available, in flight and delayed."""
+    """Return the numbers of available, in-flight, and delayed messages."""
     names = [f"ApproximateNumberOfMessages{suffix}" for suffix in ("", "NotVisible", "Delayed")]
     values = client.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
     available, in_flight, delayed = (int(values[name]) for name in names)
@@ -66,7 +66,7 @@ def counts(client: Any, url: str) -> tuple[int, int, int]:
 
 
 def attribute(client: Any, url: str, name: str) -> str | None:
-    """One queue attribute; None if it is absent."""
+    """Return one queue attribute; None if it is absent."""
     answer = client.get_queue_attributes(QueueUrl=url, AttributeNames=[name])
     value: str | None = answer.get("Attributes", {}).get(name)
     return value

@@ -1,4 +1,4 @@
-"""Fixtures of the rules of SQS."""
+"""Fixtures for the rules of SQS."""
 
 import pytest
 
@@ -8,6 +8,6 @@ from tests.conformance.by_hand import Http
 
 @pytest.fixture
 def http(backend: Backend) -> Http:
-    """The server of this test, to be called by hand."""
+    """Return a client for raw HTTP requests to the server of this test."""
     assert isinstance(backend, Server)
     return Http(backend.endpoint_url)

@@ -1,4 +1,4 @@
-"""The table of queue attributes: what each may be, who may set it, what takes it away."""
+"""Queue attributes: valid values, which ones can be set, and how to remove them."""
 
 import json
 from collections.abc import Callable
@@ -28,7 +28,7 @@ REFUSED = {
     "SqsManagedSseEnabled": ["yes", ""],
     "Policy": ["no json", "[]"],
 }
-#: values of attributes that only FIFO queues have
+#: invalid values of attributes that only FIFO queues have
 FIFO_REFUSED = {
     "ContentBasedDeduplication": ["yes", ""],
     "DeduplicationScope": ["group", ""],
@@ -51,7 +51,7 @@ def set_one(client: Any, url: str, name: str, value: str) -> None:
 @pytest.mark.known_difference(
     moto={"does not keep the attribute": ["KmsDataKeyReusePeriodSeconds"]},
     elasticmq={
-        "does not know the attribute": [
+        "does not support the attribute": [
             "MaximumMessageSize",
             "MessageRetentionPeriod",
             "KmsDataKeyReusePeriodSeconds",
@@ -59,7 +59,9 @@ def set_one(client: Any, url: str, name: str, value: str) -> None:
     },
 )
 @pytest.mark.parametrize("name", BOUNDS)
-def test_the_bounds_themselves_are_taken(client: Any, make_queue: MakeQueue, name: str) -> None:
+def test_minimum_and_maximum_values_are_accepted(
+    client: Any, make_queue: MakeQueue, name: str
+) -> None:
     url = make_queue()
     for value in BOUNDS[name]:
         set_one(client, url, name, value)
@@ -67,10 +69,10 @@ def test_the_bounds_themselves_are_taken(client: Any, make_queue: MakeQueue, nam
 
 
 @pytest.mark.known_difference(
-    moto="takes it, or fails on it", elasticmq="takes it, or has codes of its own"
+    moto="accepts it, or fails on it", elasticmq="accepts it, or uses different error codes"
 )
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_beyond_them_is_refused(client: Any, make_queue: MakeQueue, name: str) -> None:
+def test_invalid_values_are_refused(client: Any, make_queue: MakeQueue, name: str) -> None:
     url = make_queue()
     before = attribute(client, url, name)
     for value in REFUSED[name]:
@@ -81,7 +83,7 @@ def test_what_is_beyond_them_is_refused(client: Any, make_queue: MakeQueue, name
 
 @pytest.mark.known_difference(
     moto={
-        "takes it": [
+        "accepts it": [
             "DelaySeconds",
             "MessageRetentionPeriod",
             "ReceiveMessageWaitTimeSeconds",
@@ -91,26 +93,28 @@ def test_what_is_beyond_them_is_refused(client: Any, make_queue: MakeQueue, name
         ],
         "fails on it": ["Policy"],
     },
-    elasticmq="takes it, or has texts of its own",
+    elasticmq="accepts it, or uses different error texts",
 )
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_queue_is_not_made_with_it(client: Any, make_queue: MakeQueue, name: str) -> None:
+def test_create_queue_refuses_invalid_values(client: Any, make_queue: MakeQueue, name: str) -> None:
     with refused("InvalidAttributeValue", f"Invalid value for the parameter {name}."):
         make_queue(**{name: REFUSED[name][0]})
 
 
-@pytest.mark.known_difference(moto="takes it", elasticmq="has codes of its own")
+@pytest.mark.known_difference(moto="accepts it", elasticmq="uses different error codes")
 @pytest.mark.parametrize("name", FIFO_REFUSED)
-def test_the_same_for_what_fifo_queues_have(client: Any, make_queue: MakeQueue, name: str) -> None:
+def test_invalid_fifo_values_are_refused(client: Any, make_queue: MakeQueue, name: str) -> None:
     url = make_queue(fifo=True)
     for value in FIFO_REFUSED[name]:
         with refused("InvalidAttributeValue", f"Invalid value for the parameter {name}."):
             set_one(client, url, name, value)
 
 
-@pytest.mark.known_difference(moto="takes it, or fails on it", elasticmq="has texts of its own")
+@pytest.mark.known_difference(
+    moto="accepts it, or fails on it", elasticmq="uses different error texts"
+)
 @pytest.mark.parametrize("name", [*READ_ONLY, "Colour"])
-def test_what_is_read_only_or_unknown_cannot_be_set(
+def test_read_only_and_unknown_attributes_cannot_be_set(
     client: Any, make_queue: MakeQueue, name: str
 ) -> None:
     url = make_queue()
@@ -119,8 +123,10 @@ def test_what_is_read_only_or_unknown_cannot_be_set(
     assert attribute(client, url, "VisibilityTimeout") == "30"
 
 
-@pytest.mark.known_difference(moto="takes it", elasticmq="takes it")
-def test_one_bad_value_leaves_all_as_they_were(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(moto="accepts it", elasticmq="accepts it")
+def test_one_invalid_value_leaves_all_attributes_unchanged(
+    client: Any, make_queue: MakeQueue
+) -> None:
     url = make_queue()
     with refused("InvalidAttributeValue"):
         client.set_queue_attributes(
@@ -143,9 +149,9 @@ FIFO_ONLY = {
 }
 
 
-@pytest.mark.known_difference(moto="takes it", elasticmq="takes it")
+@pytest.mark.known_difference(moto="accepts it", elasticmq="accepts it")
 @pytest.mark.parametrize("name", FIFO_ONLY)
-def test_a_standard_queue_is_not_made_with_fifo_attributes(
+def test_a_standard_queue_cannot_be_created_with_fifo_attributes(
     client: Any, make_queue: MakeQueue, name: str
 ) -> None:
     value, text = FIFO_ONLY[name]
@@ -153,9 +159,11 @@ def test_a_standard_queue_is_not_made_with_fifo_attributes(
         make_queue(**{name: value})
 
 
-@pytest.mark.known_difference(moto="takes it", elasticmq="takes it, or has texts of its own")
+@pytest.mark.known_difference(
+    moto="accepts it", elasticmq="accepts it, or uses different error texts"
+)
 @pytest.mark.parametrize("name", FIFO_ONLY)
-def test_a_standard_queue_takes_no_fifo_attributes(
+def test_a_standard_queue_refuses_fifo_attributes(
     client: Any, make_queue: MakeQueue, name: str
 ) -> None:
     value, text = FIFO_ONLY[name]
@@ -163,16 +171,16 @@ def test_a_standard_queue_takes_no_fifo_attributes(
         set_one(client, make_queue(), name, value)
 
 
-def test_a_standard_queue_does_not_show_its_type(client: Any, make_queue: MakeQueue) -> None:
+def test_a_standard_queue_has_no_fifo_queue_attribute(client: Any, make_queue: MakeQueue) -> None:
     assert attribute(client, make_queue(), "FifoQueue") is None
 
 
 @pytest.mark.known_difference(
-    moto={"keeps capitals": ["SqsManagedSseEnabled"]},
-    elasticmq="keeps capitals, or does not know the attribute",
+    moto={"keeps uppercase letters": ["SqsManagedSseEnabled"]},
+    elasticmq="keeps uppercase letters, or does not support the attribute",
 )
 @pytest.mark.parametrize("name", ["SqsManagedSseEnabled", "ContentBasedDeduplication"])
-def test_booleans_are_read_in_any_case_and_shown_in_lower(
+def test_booleans_are_read_in_any_case_and_returned_in_lowercase(
     client: Any, make_queue: MakeQueue, name: str
 ) -> None:
     url = make_queue(fifo=True, **{name: "True"})
@@ -187,9 +195,9 @@ JSON_ATTRIBUTES: dict[str, dict[str, object]] = {
 }
 
 
-@pytest.mark.known_difference(moto="keeps no policy", elasticmq="keeps no policy")
+@pytest.mark.known_difference(moto="does not store policies", elasticmq="does not store policies")
 @pytest.mark.parametrize("name", JSON_ATTRIBUTES)
-def test_a_policy_is_shown_and_an_empty_text_takes_it_away(
+def test_a_policy_is_returned_and_an_empty_string_removes_it(
     client: Any, make_queue: MakeQueue, name: str
 ) -> None:
     url = make_queue(**{name: JSON_ATTRIBUTES[name]})
@@ -198,8 +206,8 @@ def test_a_policy_is_shown_and_an_empty_text_takes_it_away(
     assert attribute(client, url, name) is None
 
 
-@pytest.mark.known_difference(moto="takes it", elasticmq="takes it")
-def test_a_policy_has_8192_bytes_at_most(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(moto="accepts it", elasticmq="accepts it")
+def test_a_policy_has_at_most_8192_bytes(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     frame = json.dumps({"Id": "", "Statement": []})
     set_one(client, url, "Policy", frame.replace('""', f'"{"x" * (8192 - len(frame))}"'))
@@ -207,8 +215,8 @@ def test_a_policy_has_8192_bytes_at_most(client: Any, make_queue: MakeQueue) -> 
         set_one(client, url, "Policy", frame.replace('""', f'"{"x" * (8193 - len(frame))}"'))
 
 
-@pytest.mark.known_difference(moto="takes it", elasticmq="takes it")
-def test_a_policy_has_20_statements_at_most(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(moto="accepts it", elasticmq="accepts it")
+def test_a_policy_has_at_most_20_statements(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     statements = [{"Sid": str(number), "Effect": "Allow"} for number in range(21)]
     set_one(client, url, "Policy", json.dumps({"Statement": statements[:20]}))
@@ -216,26 +224,30 @@ def test_a_policy_has_20_statements_at_most(client: Any, make_queue: MakeQueue) 
         set_one(client, url, "Policy", json.dumps({"Statement": statements}))
 
 
-# -- encryption, which is stored and not done ------------------------------------------------
+# -- encryption: the settings are stored but have no effect ------------------------------------
 
 
-@pytest.mark.known_difference(moto="leaves it on", elasticmq="does not know the attribute")
-def test_a_kms_key_switches_the_other_encryption_off(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(moto="leaves it on", elasticmq="does not support the attribute")
+def test_a_kms_key_turns_sqs_managed_encryption_off(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue(KmsMasterKeyId="alias/key")
     assert attribute(client, url, "KmsMasterKeyId") == "alias/key"
     assert attribute(client, url, "SqsManagedSseEnabled") == "false"
 
 
-@pytest.mark.known_difference(moto="leaves it on", elasticmq="does not know the attribute")
-def test_it_stays_off_without_the_key(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(moto="leaves it on", elasticmq="does not support the attribute")
+def test_sqs_managed_encryption_stays_off_when_the_kms_key_is_removed(
+    client: Any, make_queue: MakeQueue
+) -> None:
     url = make_queue(KmsMasterKeyId="alias/key")
     set_one(client, url, "KmsMasterKeyId", "")
     assert attribute(client, url, "KmsMasterKeyId") is None
     assert attribute(client, url, "SqsManagedSseEnabled") == "false"
 
 
-@pytest.mark.known_difference(elasticmq="does not know the attribute")
-def test_the_age_of_data_keys_is_absent_until_it_is_set(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(elasticmq="does not support the attribute")
+def test_the_kms_reuse_period_is_returned_only_with_a_kms_key(
+    client: Any, make_queue: MakeQueue
+) -> None:
     url = make_queue(KmsMasterKeyId="alias/key", KmsDataKeyReusePeriodSeconds="6000")
     assert attribute(client, url, "KmsDataKeyReusePeriodSeconds") == "6000"
     without = {"KmsMasterKeyId": "", "KmsDataKeyReusePeriodSeconds": "300"}
@@ -243,8 +255,8 @@ def test_the_age_of_data_keys_is_absent_until_it_is_set(client: Any, make_queue:
     assert attribute(client, url, "KmsDataKeyReusePeriodSeconds") is None
 
 
-@pytest.mark.known_difference(moto="takes it", elasticmq="takes it")
-def test_one_kind_of_encryption_at_a_time(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(moto="accepts it", elasticmq="accepts it")
+def test_two_kinds_of_encryption_are_refused(client: Any, make_queue: MakeQueue) -> None:
     with refused(
         "InvalidAttributeName",
         "You can use one type of server-side encryption (SSE) at one time. You can either enable"

@@ -1,4 +1,4 @@
-"""Batches, entry by entry."""
+"""Results for the entries of a batch."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,8 +14,8 @@ def entries(*texts: str, **options: Any) -> list[dict[str, Any]]:
     return [{"Id": str(n), "MessageBody": text, **options} for n, text in enumerate(texts)]
 
 
-@pytest.mark.known_difference(moto="answers an empty Failed")
-def test_a_batch_is_answered_entry_by_entry(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(moto="returns an empty Failed")
+def test_a_batch_has_a_result_for_each_entry(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     answer = client.send_message_batch(QueueUrl=url, Entries=entries("a", "b"))
     assert "Failed" not in answer
@@ -26,9 +26,9 @@ def test_a_batch_is_answered_entry_by_entry(client: Any, make_queue: MakeQueue) 
 
 
 @pytest.mark.known_difference(
-    moto="refuses the whole batch for one long entry", elasticmq="takes long entries"
+    moto="refuses the whole batch for one long entry", elasticmq="accepts long entries"
 )
-def test_one_bad_entry_does_not_hinder_the_others(client: Any, make_queue: MakeQueue) -> None:
+def test_one_invalid_entry_does_not_affect_the_others(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue(MaximumMessageSize="1024")
     answer = client.send_message_batch(
         QueueUrl=url,
@@ -53,7 +53,7 @@ def test_one_bad_entry_does_not_hinder_the_others(client: Any, make_queue: MakeQ
     assert len(take(client, url, 1)) == 1
 
 
-def test_messages_are_deleted_in_a_batch(client: Any, make_queue: MakeQueue) -> None:
+def test_a_delete_batch_reports_each_entry(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     send(client, url, "a", "b")
     received = take(client, url, 2)
@@ -67,8 +67,8 @@ def test_messages_are_deleted_in_a_batch(client: Any, make_queue: MakeQueue) -> 
     assert failed["SenderFault"] is True
 
 
-@pytest.mark.known_difference(elasticmq="takes any visibility timeout")
-def test_visibility_is_changed_in_a_batch(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(elasticmq="accepts any visibility timeout")
+def test_a_visibility_batch_reports_each_entry(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     send(client, url, "a", "b")
     received = take(client, url, 2)
@@ -85,8 +85,8 @@ def test_visibility_is_changed_in_a_batch(client: Any, make_queue: MakeQueue) ->
 
 
 @pytest.mark.known_difference(
-    moto="answers no sequence numbers for batches",
-    elasticmq="answers no sequence numbers for batches",
+    moto="returns no sequence numbers for batches",
+    elasticmq="returns no sequence numbers for batches",
 )
 def test_a_fifo_batch_keeps_its_order(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue(fifo=True, ContentBasedDeduplication="true")
@@ -96,7 +96,7 @@ def test_a_fifo_batch_keeps_its_order(client: Any, make_queue: MakeQueue) -> Non
     assert bodies(take(client, url, 3)) == ["c", "a", "b"]
 
 
-def test_a_batch_may_hold_duplicates(client: Any, make_queue: MakeQueue) -> None:
+def test_a_batch_can_contain_duplicates(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue(fifo=True)
     batch = entries("a", "b", MessageGroupId="g", MessageDeduplicationId="same")
     answer = client.send_message_batch(QueueUrl=url, Entries=batch)
@@ -110,8 +110,10 @@ NO_HANDLES: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.known_difference(moto="answers no digest of it", elasticmq="answers no digest of it")
-def test_an_entry_is_answered_with_all_its_digests(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(
+    moto="returns no digest for them", elasticmq="returns no digest for them"
+)
+def test_a_result_has_all_digests_of_its_entry(client: Any, make_queue: MakeQueue) -> None:
     entry = {
         "Id": "a",
         "MessageBody": "message",
@@ -148,11 +150,11 @@ FAILURES: dict[str, tuple[dict[str, Any], str, str]] = {
 
 
 @pytest.mark.known_difference(
-    moto={"takes it, or refuses the whole batch": ["long", "odd", "empty"]},
-    elasticmq="takes it, or has texts of its own",
+    moto={"accepts it, or refuses the whole batch": ["long", "odd", "empty"]},
+    elasticmq="accepts it, or uses different error texts",
 )
 @pytest.mark.parametrize("name", FAILURES)
-def test_an_entry_that_fails_by_itself(client: Any, make_queue: MakeQueue, name: str) -> None:
+def test_an_invalid_entry_fails_alone(client: Any, make_queue: MakeQueue, name: str) -> None:
     url = make_queue(MaximumMessageSize="1024")
     options, code, text = FAILURES[name]
     batch = [{"Id": name, **options}, {"Id": "good", "MessageBody": "x"}]
@@ -165,11 +167,11 @@ def test_an_entry_that_fails_by_itself(client: Any, make_queue: MakeQueue, name:
 
 
 @pytest.mark.known_difference(
-    moto={"has texts of its own": ["change_message_visibility_batch"]},
-    elasticmq="has texts of its own",
+    moto={"uses different error texts": ["change_message_visibility_batch"]},
+    elasticmq="uses different error texts",
 )
 @pytest.mark.parametrize("operation", NO_HANDLES)
-def test_a_handle_that_is_none_fails_its_entry(
+def test_an_invalid_handle_fails_its_entry(
     client: Any, make_queue: MakeQueue, operation: str
 ) -> None:
     batch = [{"Id": "a", **NO_HANDLES[operation]}]

@@ -1,4 +1,4 @@
-"""Batches that are refused as a whole."""
+"""Batches that are refused as a whole: size, entry ids, and missing ids of FIFO queues."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +9,7 @@ from tests.conformance.calls import is_empty, refused
 
 MakeQueue = Callable[..., str]
 
-#: the batches, and an entry of each that is well-formed
+#: a valid entry for each batch operation
 BATCHES: dict[str, dict[str, Any]] = {
     "send_message_batch": {"MessageBody": "x"},
     "delete_message_batch": {"ReceiptHandle": "nonsense"},
@@ -21,8 +21,8 @@ def entries(*texts: str, **options: Any) -> list[dict[str, Any]]:
     return [{"Id": str(n), "MessageBody": text, **options} for n, text in enumerate(texts)]
 
 
-@pytest.mark.known_difference(elasticmq="has codes of its own")
-def test_ten_entries_are_the_most(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(elasticmq="uses different error codes")
+def test_a_batch_has_at_most_ten_entries(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     with refused(
         "AWS.SimpleQueueService.TooManyEntriesInBatchRequest",
@@ -32,8 +32,8 @@ def test_ten_entries_are_the_most(client: Any, make_queue: MakeQueue) -> None:
     assert is_empty(client, url)
 
 
-@pytest.mark.known_difference(elasticmq="has codes of its own")
-def test_a_batch_has_a_size_of_its_own(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(elasticmq="uses different error codes")
+def test_a_batch_has_its_own_size_limit(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue(MaximumMessageSize="1024")
     half = "x" * 524_288
     with refused(
@@ -44,9 +44,11 @@ def test_a_batch_has_a_size_of_its_own(client: Any, make_queue: MakeQueue) -> No
 
 
 @pytest.mark.known_difference(
-    moto="has the code of a single send", elasticmq="takes messages without a group"
+    moto="uses the error code of a single send", elasticmq="accepts messages without a group"
 )
-def test_one_entry_without_a_group_refuses_a_fifo_batch(client: Any, make_queue: MakeQueue) -> None:
+def test_a_fifo_batch_with_one_entry_without_a_group_is_refused(
+    client: Any, make_queue: MakeQueue
+) -> None:
     url = make_queue(fifo=True, ContentBasedDeduplication="true")
     batch = entries("a", "b", MessageGroupId="g")
     del batch[1]["MessageGroupId"]
@@ -56,40 +58,42 @@ def test_one_entry_without_a_group_refuses_a_fifo_batch(client: Any, make_queue:
 
 
 @pytest.mark.known_difference(
-    moto={"takes it": ["change_message_visibility_batch"]}, elasticmq="takes it"
+    moto={"accepts it": ["change_message_visibility_batch"]}, elasticmq="accepts it"
 )
 @pytest.mark.parametrize("operation", BATCHES)
-def test_a_batch_without_entries(client: Any, make_queue: MakeQueue, operation: str) -> None:
+def test_an_empty_batch_is_refused(client: Any, make_queue: MakeQueue, operation: str) -> None:
     with refused("AWS.SimpleQueueService.EmptyBatchRequest", "There should be at least one"):
         getattr(client, operation)(QueueUrl=make_queue(), Entries=[])
 
 
 @pytest.mark.known_difference(
-    moto="takes it, or has codes of its own", elasticmq="has codes of its own"
+    moto="accepts it, or uses different error codes", elasticmq="uses different error codes"
 )
 @pytest.mark.parametrize("operation", BATCHES)
-def test_a_batch_of_eleven(client: Any, make_queue: MakeQueue, operation: str) -> None:
-    """The count is told before the ids, which are all the same here."""
+def test_a_batch_of_eleven_is_refused_before_its_ids_are_checked(
+    client: Any, make_queue: MakeQueue, operation: str
+) -> None:
+    """All ids are the same here, but the error is about the count."""
     batch = [{"Id": "same", **BATCHES[operation]}] * 11
     with refused("AWS.SimpleQueueService.TooManyEntriesInBatchRequest", "You have sent 11."):
         getattr(client, operation)(QueueUrl=make_queue(), Entries=batch)
 
 
 @pytest.mark.known_difference(
-    moto={"takes it": ["change_message_visibility_batch"]}, elasticmq="has codes of its own"
+    moto={"accepts it": ["change_message_visibility_batch"]}, elasticmq="uses different error codes"
 )
 @pytest.mark.parametrize("operation", BATCHES)
-def test_a_batch_with_an_id_twice(client: Any, make_queue: MakeQueue, operation: str) -> None:
+def test_a_repeated_entry_id_is_refused(client: Any, make_queue: MakeQueue, operation: str) -> None:
     batch = [{"Id": "same", **BATCHES[operation]}] * 2
     with refused("AWS.SimpleQueueService.BatchEntryIdsNotDistinct", "Id same repeated."):
         getattr(client, operation)(QueueUrl=make_queue(), Entries=batch)
 
 
-@pytest.mark.known_difference(moto={"takes it": ["accent"]}, elasticmq="takes it")
+@pytest.mark.known_difference(moto={"accepts it": ["accent"]}, elasticmq="accepts it")
 @pytest.mark.parametrize(
-    "entry_id", ["", "a b", "a.b", "ä", "x" * 81], ids=["empty", "blank", "dot", "accent", "long"]
+    "entry_id", ["", "a b", "a.b", "ä", "x" * 81], ids=["empty", "space", "dot", "accent", "long"]
 )
-def test_an_id_that_is_refused(client: Any, make_queue: MakeQueue, entry_id: str) -> None:
+def test_invalid_entry_ids_are_refused(client: Any, make_queue: MakeQueue, entry_id: str) -> None:
     url = make_queue()
     with refused(
         "AWS.SimpleQueueService.InvalidBatchEntryId",
@@ -98,7 +102,7 @@ def test_an_id_that_is_refused(client: Any, make_queue: MakeQueue, entry_id: str
         client.send_message_batch(QueueUrl=url, Entries=[{"Id": entry_id, "MessageBody": "x"}])
 
 
-def test_an_id_that_is_taken(client: Any, make_queue: MakeQueue) -> None:
+def test_valid_entry_ids_are_accepted(client: Any, make_queue: MakeQueue) -> None:
     entry_id = "Az-09_".ljust(80, "x")
     answer = client.send_message_batch(
         QueueUrl=make_queue(), Entries=[{"Id": entry_id, "MessageBody": "x"}]
@@ -106,8 +110,8 @@ def test_an_id_that_is_taken(client: Any, make_queue: MakeQueue) -> None:
     assert answer["Successful"][0]["Id"] == entry_id
 
 
-@pytest.mark.known_difference(moto="takes it", elasticmq="has the limit of 256 KiB")
-def test_the_size_of_a_batch_is_that_of_all_entries(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(moto="accepts it", elasticmq="has a limit of 256 KiB")
+def test_the_size_of_a_batch_counts_all_entries(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     batch = entries("x" * 524_288, "x" * 524_288)
     assert len(client.send_message_batch(QueueUrl=url, Entries=batch)["Successful"]) == 2
@@ -116,8 +120,8 @@ def test_the_size_of_a_batch_is_that_of_all_entries(client: Any, make_queue: Mak
         client.send_message_batch(QueueUrl=url, Entries=batch)
 
 
-@pytest.mark.known_difference(elasticmq="takes it")
-def test_one_entry_without_deduplication_refuses_a_fifo_batch(
+@pytest.mark.known_difference(elasticmq="accepts it")
+def test_a_fifo_batch_with_one_entry_without_a_deduplication_id_is_refused(
     client: Any, make_queue: MakeQueue
 ) -> None:
     url = make_queue(fifo=True)

@@ -1,4 +1,4 @@
-"""A message with an id that was sent in the last five minutes is taken and not stored."""
+"""A message with an id from the last five minutes is accepted but not stored."""
 
 import hashlib
 from collections.abc import Callable
@@ -15,7 +15,7 @@ def send_as(client: Any, url: str, text: str, group: str = "g", **options: Any) 
     return client.send_message(QueueUrl=url, MessageBody=text, MessageGroupId=group, **options)
 
 
-@pytest.mark.known_difference(moto="answers a new message id for a duplicate")
+@pytest.mark.known_difference(moto="returns a new message ID for a duplicate")
 def test_a_duplicate_succeeds_and_is_not_stored(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue(fifo=True)
     first = send_as(client, url, "a", MessageDeduplicationId="d")
@@ -26,7 +26,9 @@ def test_a_duplicate_succeeds_and_is_not_stored(client: Any, make_queue: MakeQue
     assert is_empty(client, url)
 
 
-def test_equal_bodies_are_duplicates_by_content(client: Any, make_queue: MakeQueue) -> None:
+def test_with_content_based_deduplication_equal_bodies_are_duplicates(
+    client: Any, make_queue: MakeQueue
+) -> None:
     url = make_queue(fifo=True, ContentBasedDeduplication="true")
     for value in ("x", "y"):
         attributes = {"k": {"DataType": "String", "StringValue": value}}
@@ -36,14 +38,14 @@ def test_equal_bodies_are_duplicates_by_content(client: Any, make_queue: MakeQue
     assert message["Attributes"]["MessageDeduplicationId"] == digest
 
 
-def test_a_given_id_beats_the_content(client: Any, make_queue: MakeQueue) -> None:
+def test_a_deduplication_id_overrides_the_content(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue(fifo=True, ContentBasedDeduplication="true")
     send_as(client, url, "a", MessageDeduplicationId="1")
     send_as(client, url, "a", MessageDeduplicationId="2")
     assert bodies(take(client, url, 2)) == ["a", "a"]
 
 
-def test_a_given_id_may_equal_a_digest(client: Any, make_queue: MakeQueue) -> None:
+def test_a_deduplication_id_can_equal_a_content_digest(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue(fifo=True, ContentBasedDeduplication="true")
     send_as(client, url, "a")
     send_as(client, url, "b", MessageDeduplicationId=hashlib.sha256(b"a").hexdigest())
@@ -51,7 +53,9 @@ def test_a_given_id_may_equal_a_digest(client: Any, make_queue: MakeQueue) -> No
     assert is_empty(client, url)
 
 
-def test_without_content_an_id_is_needed(client: Any, make_queue: MakeQueue) -> None:
+def test_without_content_based_deduplication_an_id_is_required(
+    client: Any, make_queue: MakeQueue
+) -> None:
     url = make_queue(fifo=True)
     with refused(
         "InvalidParameterValue",
@@ -61,8 +65,10 @@ def test_without_content_an_id_is_needed(client: Any, make_queue: MakeQueue) -> 
         send_as(client, url, "a")
 
 
-@pytest.mark.known_difference(moto="forgets the id with the message")
-def test_it_outlives_receive_and_delete(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(moto="forgets the ID with the message")
+def test_deduplication_continues_after_receive_and_delete(
+    client: Any, make_queue: MakeQueue
+) -> None:
     url = make_queue(fifo=True)
     send_as(client, url, "a", MessageDeduplicationId="d")
     message = take_one(client, url)
@@ -72,7 +78,7 @@ def test_it_outlives_receive_and_delete(client: Any, make_queue: MakeQueue) -> N
     assert is_empty(client, url)
 
 
-def test_the_group_does_not_matter_by_default(client: Any, make_queue: MakeQueue) -> None:
+def test_by_default_groups_share_deduplication_ids(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue(fifo=True)
     send_as(client, url, "a", "g1", MessageDeduplicationId="d")
     send_as(client, url, "b", "g2", MessageDeduplicationId="d")
@@ -81,9 +87,11 @@ def test_the_group_does_not_matter_by_default(client: Any, make_queue: MakeQueue
 
 
 @pytest.mark.known_difference(
-    moto="knows no scope of deduplication", elasticmq="knows no scope of deduplication"
+    moto="does not support deduplication scopes", elasticmq="does not support deduplication scopes"
 )
-def test_the_group_matters_in_its_scope(client: Any, make_queue: MakeQueue) -> None:
+def test_with_the_group_scope_each_group_has_its_own_ids(
+    client: Any, make_queue: MakeQueue
+) -> None:
     url = make_queue(fifo=True, DeduplicationScope="messageGroup")
     send_as(client, url, "a", "g1", MessageDeduplicationId="d")
     send_as(client, url, "b", "g2", MessageDeduplicationId="d")
@@ -93,11 +101,11 @@ def test_the_group_matters_in_its_scope(client: Any, make_queue: MakeQueue) -> N
 
 
 @pytest.mark.known_difference(
-    moto={"knows no scope of deduplication": ["messageGroup"]},
-    elasticmq="knows no scope of deduplication",
+    moto={"does not support deduplication scopes": ["messageGroup"]},
+    elasticmq="does not support deduplication scopes",
 )
 @pytest.mark.parametrize("scope", ["queue", "messageGroup"])
-def test_the_scope_at_creation_stays_in_force(
+def test_a_changed_scope_does_not_take_effect(
     client: Any, make_queue: MakeQueue, scope: str
 ) -> None:
     url = make_queue(fifo=True, DeduplicationScope=scope)
@@ -111,9 +119,9 @@ def test_the_scope_at_creation_stays_in_force(
 
 
 @pytest.mark.known_difference(
-    moto="knows no scope of deduplication", elasticmq="knows no scope of deduplication"
+    moto="does not support deduplication scopes", elasticmq="does not support deduplication scopes"
 )
-def test_the_group_matters_in_its_scope_whatever_the_throughput(
+def test_the_group_scope_works_with_any_throughput_limit(
     client: Any, make_queue: MakeQueue
 ) -> None:
     url = make_queue(
@@ -124,14 +132,16 @@ def test_the_group_matters_in_its_scope_whatever_the_throughput(
     assert bodies(take(client, url, 2)) == ["a", "b"]
 
 
-@pytest.mark.known_difference(moto="answers a new number")
-def test_a_duplicate_answers_the_number_of_the_first(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(moto="returns a new number")
+def test_a_duplicate_returns_the_sequence_number_of_the_first_send(
+    client: Any, make_queue: MakeQueue
+) -> None:
     url = make_queue(fifo=True)
     first, second = (send_as(client, url, text, MessageDeduplicationId="d") for text in "ab")
     assert second["SequenceNumber"] == first["SequenceNumber"]
 
 
-def test_ids_are_kept_apart_by_queue(client: Any, make_queue: MakeQueue) -> None:
+def test_each_queue_has_its_own_deduplication_ids(client: Any, make_queue: MakeQueue) -> None:
     urls = [make_queue(fifo=True) for _ in range(2)]
     for url in urls:
         send_as(client, url, "x", MessageDeduplicationId="d")
@@ -139,13 +149,13 @@ def test_ids_are_kept_apart_by_queue(client: Any, make_queue: MakeQueue) -> None
 
 
 @pytest.mark.moves_clock
-def test_it_ends_five_minutes_after_the_first_send(
+def test_deduplication_ends_five_minutes_after_the_first_send(
     client: Any, clock: Any, make_queue: MakeQueue
 ) -> None:
     url = make_queue(fifo=True)
     send_as(client, url, "a", "g1", MessageDeduplicationId="d")
     clock.pass_seconds(200)
-    send_as(client, url, "b", "g2", MessageDeduplicationId="d")  # renews nothing
+    send_as(client, url, "b", "g2", MessageDeduplicationId="d")  # does not extend the five minutes
     clock.pass_seconds(99)
     send_as(client, url, "c", "g3", MessageDeduplicationId="d")
     clock.pass_seconds(1)

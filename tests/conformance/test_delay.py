@@ -1,4 +1,4 @@
-"""Delayed messages cannot be received before their time."""
+"""Delayed messages cannot be received before their delay is over."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +10,9 @@ from tests.conformance.calls import counts, is_empty, refused, send, take, take_
 MakeQueue = Callable[..., str]
 
 
-def test_a_delayed_message_waits(client: Any, clock: Any, make_queue: MakeQueue) -> None:
+def test_a_delayed_message_is_received_after_its_delay(
+    client: Any, clock: Any, make_queue: MakeQueue
+) -> None:
     url = make_queue()
     send(client, url, "later", DelaySeconds=1)
     assert counts(client, url) == (0, 0, 1)
@@ -20,7 +22,7 @@ def test_a_delayed_message_waits(client: Any, clock: Any, make_queue: MakeQueue)
     assert take_one(client, url)["Body"] == "later"
 
 
-def test_the_delay_of_the_queue_is_for_messages_without_one(
+def test_the_queue_delay_applies_to_messages_without_one(
     client: Any, clock: Any, make_queue: MakeQueue
 ) -> None:
     url = make_queue(DelaySeconds="1")
@@ -32,7 +34,7 @@ def test_the_delay_of_the_queue_is_for_messages_without_one(
     assert take_one(client, url)["Body"] == "later"
 
 
-def test_a_new_delay_is_not_for_messages_sent_before(
+def test_a_new_queue_delay_does_not_apply_to_earlier_messages(
     client: Any, clock: Any, make_queue: MakeQueue
 ) -> None:
     url = make_queue(DelaySeconds="1")
@@ -42,7 +44,7 @@ def test_a_new_delay_is_not_for_messages_sent_before(
     assert take_one(client, url)["Body"] == "x"
 
 
-@pytest.mark.known_difference(moto="takes the delay of the message")
+@pytest.mark.known_difference(moto="uses the delay of the message")
 def test_a_fifo_queue_ignores_a_delay_of_zero(
     client: Any, clock: Any, make_queue: MakeQueue
 ) -> None:
@@ -64,9 +66,9 @@ def test_a_fifo_queue_applies_a_new_delay_to_delayed_messages(
     assert [message["Body"] for message in take(client, url, 2)] == ["a", "b"]
 
 
-@pytest.mark.known_difference(moto={"takes it": ["-1"]}, elasticmq="has texts of its own")
+@pytest.mark.known_difference(moto={"accepts it": ["-1"]}, elasticmq="uses different error texts")
 @pytest.mark.parametrize("seconds", [-1, 901])
-def test_a_delay_has_bounds(client: Any, make_queue: MakeQueue, seconds: int) -> None:
+def test_a_delay_out_of_range_is_refused(client: Any, make_queue: MakeQueue, seconds: int) -> None:
     with refused(
         "InvalidParameterValue",
         f"Value {seconds} for parameter DelaySeconds is invalid. Reason: DelaySeconds must be >= 0"
@@ -75,10 +77,8 @@ def test_a_delay_has_bounds(client: Any, make_queue: MakeQueue, seconds: int) ->
         client.send_message(QueueUrl=make_queue(), MessageBody="x", DelaySeconds=seconds)
 
 
-@pytest.mark.known_difference(elasticmq="has texts of its own")
-def test_a_message_of_a_fifo_queue_has_no_delay_of_its_own(
-    client: Any, make_queue: MakeQueue
-) -> None:
+@pytest.mark.known_difference(elasticmq="uses different error texts")
+def test_a_fifo_queue_refuses_a_delay_per_message(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue(fifo=True, ContentBasedDeduplication="true")
     with refused(
         "InvalidParameterValue",
@@ -88,7 +88,9 @@ def test_a_message_of_a_fifo_queue_has_no_delay_of_its_own(
         client.send_message(QueueUrl=url, MessageBody="x", MessageGroupId="g", DelaySeconds=1)
 
 
-def test_the_delay_of_a_fifo_queue_is_for_all(client: Any, make_queue: MakeQueue) -> None:
+def test_the_delay_of_a_fifo_queue_applies_to_all_messages(
+    client: Any, make_queue: MakeQueue
+) -> None:
     url = make_queue(fifo=True, ContentBasedDeduplication="true", DelaySeconds="60")
     send(client, url, "a", MessageGroupId="g")
     send(client, url, "b", MessageGroupId="h")
@@ -97,7 +99,7 @@ def test_the_delay_of_a_fifo_queue_is_for_all(client: Any, make_queue: MakeQueue
 
 
 @pytest.mark.moves_clock
-def test_the_longest_delay_is_kept(client: Any, clock: Any, make_queue: MakeQueue) -> None:
+def test_the_longest_delay_is_900_seconds(client: Any, clock: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     send(client, url, "x", DelaySeconds=900)
     clock.pass_seconds(899)
@@ -106,7 +108,9 @@ def test_the_longest_delay_is_kept(client: Any, clock: Any, make_queue: MakeQueu
     assert take_one(client, url)["Body"] == "x"
 
 
-def test_a_delay_is_over_before_the_first_receive_alone(client: Any, make_queue: MakeQueue) -> None:
+def test_the_delay_does_not_apply_after_the_first_receive(
+    client: Any, make_queue: MakeQueue
+) -> None:
     url = make_queue(DelaySeconds="60")
     send(client, url, "x", DelaySeconds=0)
     take_one(client, url, VisibilityTimeout=0)
@@ -114,7 +118,7 @@ def test_a_delay_is_over_before_the_first_receive_alone(client: Any, make_queue:
 
 
 @pytest.mark.known_difference(moto="keeps the old delay", elasticmq="keeps the old delay")
-def test_groups_that_a_shorter_delay_frees_come_in_the_order_of_sending(
+def test_groups_released_by_a_shorter_delay_keep_their_send_order(
     client: Any, make_queue: MakeQueue
 ) -> None:
     url = make_queue(fifo=True, ContentBasedDeduplication="true", DelaySeconds="60")
@@ -124,8 +128,8 @@ def test_groups_that_a_shorter_delay_frees_come_in_the_order_of_sending(
     assert [message["Body"] for message in take(client, url, 3)] == ["c-1", "a-1", "b-1"]
 
 
-@pytest.mark.known_difference(moto="looks at the delay first")
-def test_the_group_is_asked_for_before_the_delay(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(moto="checks the delay first")
+def test_a_missing_group_is_reported_before_a_delay(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue(fifo=True, ContentBasedDeduplication="true")
     with refused("MissingParameter", "The request must contain the parameter MessageGroupId."):
         client.send_message(QueueUrl=url, MessageBody="x", DelaySeconds=1)

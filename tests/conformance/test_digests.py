@@ -1,4 +1,4 @@
-"""MD5 digests of bodies and attributes, as clients check them: recorded pairs."""
+"""MD5 digests of bodies and attributes, compared with recorded ones."""
 
 import hashlib
 from collections.abc import Callable
@@ -33,7 +33,9 @@ PAIRS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("body", ["message", "zwei\tZeilen\r\nund ein Ü 😀"], ids=["plain", "odd"])
-def test_the_digest_of_a_body(client: Any, make_queue: MakeQueue, body: str) -> None:
+def test_the_digest_of_a_body_is_the_recorded_one(
+    client: Any, make_queue: MakeQueue, body: str
+) -> None:
     url = make_queue()
     digest = hashlib.md5(body.encode()).hexdigest()
     assert client.send_message(QueueUrl=url, MessageBody=body)["MD5OfMessageBody"] == digest
@@ -41,7 +43,9 @@ def test_the_digest_of_a_body(client: Any, make_queue: MakeQueue, body: str) -> 
 
 
 @pytest.mark.parametrize("digest", PAIRS)
-def test_the_digest_of_attributes(client: Any, make_queue: MakeQueue, digest: str) -> None:
+def test_the_digest_of_attributes_is_the_recorded_one(
+    client: Any, make_queue: MakeQueue, digest: str
+) -> None:
     url = make_queue()
     answer = client.send_message(QueueUrl=url, MessageBody="x", MessageAttributes=PAIRS[digest])
     assert answer["MD5OfMessageAttributes"] == digest
@@ -49,8 +53,8 @@ def test_the_digest_of_attributes(client: Any, make_queue: MakeQueue, digest: st
     assert message["MD5OfMessageAttributes"] == digest
 
 
-def test_bytes_have_a_mark_of_their_own(client: Any, make_queue: MakeQueue) -> None:
-    """Computed by the published recipe: the one byte before the value is 2, not 1."""
+def test_binary_values_have_their_own_type_byte(client: Any, make_queue: MakeQueue) -> None:
+    """In AWS's algorithm, the byte before a binary value is 2 instead of 1."""
     url = make_queue()
     attributes = {"k": {"DataType": "Binary.x", "BinaryValue": b"\xff"}}
     recipe = b"\0\0\0\x01k\0\0\0\x08Binary.x\x02\0\0\0\x01\xff"
@@ -58,8 +62,10 @@ def test_bytes_have_a_mark_of_their_own(client: Any, make_queue: MakeQueue) -> N
     assert answer["MD5OfMessageAttributes"] == hashlib.md5(recipe).hexdigest()
 
 
-@pytest.mark.known_difference(moto="answers no digest of it", elasticmq="answers no digest of it")
-def test_the_digest_of_system_attributes_stands_apart(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(
+    moto="returns no digest for them", elasticmq="returns no digest for them"
+)
+def test_system_attributes_have_a_separate_digest(client: Any, make_queue: MakeQueue) -> None:
     answer = client.send_message(
         QueueUrl=make_queue(),
         MessageBody="message",

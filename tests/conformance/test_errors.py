@@ -1,4 +1,4 @@
-"""The table of errors: code, shape, status and text of each."""
+"""The errors of SQS: code, shape, status, and text of each."""
 
 from collections.abc import Callable
 from typing import Any
@@ -249,17 +249,17 @@ TABLE: list[tuple[Cause, str, str, int, str]] = [
 
 @pytest.mark.known_difference(
     moto={
-        "has texts of its own": ["other_attribute", "no_handle"],
-        "has no move tasks": ["missing_source"],
-        "has no name of a shape": ["bad_parameter"],
-        "takes it": ["early_create", "empty_changes", "bad_character", "bad_attribute"],
+        "uses different error texts": ["other_attribute", "no_handle"],
+        "does not support move tasks": ["missing_source"],
+        "does not name the error shape": ["bad_parameter"],
+        "accepts it": ["early_create", "empty_changes", "bad_character", "bad_attribute"],
     },
-    elasticmq="takes it, or has codes of its own",
+    elasticmq="accepts it, or uses different error codes",
 )
 @pytest.mark.parametrize(
     ("cause", "shape", "code", "status", "text"), TABLE, ids=[row[0].__name__ for row in TABLE]
 )
-def test_an_error(
+def test_each_error_has_its_code_shape_status_and_text(
     client: Any,
     make_queue: MakeQueue,
     cause: Cause,
@@ -280,10 +280,10 @@ def test_an_error(
     )
 
 
-def test_a_message_that_is_not_in_flight_is_no_error_of_its_own(
+def test_changing_a_message_that_is_not_in_flight_hides_it(
     client: Any, make_queue: MakeQueue
 ) -> None:
-    """The documentation names MessageNotInflight; SQS hides the message instead."""
+    """The documentation lists MessageNotInflight, but SQS hides the message instead."""
     url = make_queue()
     send(client, url, "x")
     handle = take_one(client, url, VisibilityTimeout=0)["ReceiptHandle"]

@@ -1,4 +1,4 @@
-"""Order within a message group, and which group comes next."""
+"""The order within a message group, and which group is next."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +16,7 @@ def url(make_queue: MakeQueue) -> str:
 
 
 def send_named(client: Any, url: str, *names: str) -> None:
-    """Each name is a body; the group is what stands before the dash."""
+    """Send each name as a body; the part before the dash is the group."""
     for name in names:
         send(client, url, name, MessageGroupId=name.partition("-")[0])
 
@@ -36,12 +36,12 @@ def receive(client: Any, url: str, count: int = 10, **options: Any) -> list[str]
     return bodies(answer.get("Messages", []))
 
 
-def test_a_group_comes_in_the_order_of_sending(client: Any, url: str) -> None:
+def test_a_group_is_received_in_send_order(client: Any, url: str) -> None:
     send_named(client, url, "g-1", "g-2", "g-3")
     assert bodies(take(client, url, 3)) == ["g-1", "g-2", "g-3"]
 
 
-def test_a_message_in_flight_blocks_its_group_not_others(client: Any, url: str) -> None:
+def test_a_message_in_flight_blocks_only_its_group(client: Any, url: str) -> None:
     send_named(client, url, "g-1", "g-2", "h-1")
     assert receive(client, url, 1) == ["g-1"]
     assert receive(client, url) == ["h-1"]
@@ -57,16 +57,16 @@ def test_a_new_message_of_a_blocked_group_waits(client: Any, url: str) -> None:
     assert receive(client, url) == ["g-2"]
 
 
-@pytest.mark.known_difference(moto="ignores groups when it picks")
-def test_a_receive_takes_as_much_as_it_can_of_one_group(client: Any, url: str) -> None:
+@pytest.mark.known_difference(moto="ignores groups when it selects messages")
+def test_a_receive_returns_as_many_messages_of_one_group_as_possible(client: Any, url: str) -> None:
     send_named(client, url, "g1-1", "g2-1", "g1-2", "g1-3")
     assert receive(client, url) == ["g1-1", "g1-2", "g1-3", "g2-1"]
 
 
 @pytest.mark.known_difference(
-    moto="ignores groups when it picks", elasticmq="keeps groups in the order of sending"
+    moto="ignores groups when it selects messages", elasticmq="keeps groups in send order"
 )
-def test_a_group_that_was_received_from_goes_to_the_end(client: Any, url: str) -> None:
+def test_a_received_group_moves_to_the_end(client: Any, url: str) -> None:
     send_named(client, url, "g1-1", "g2-1", "g2-2", "g3-1", "g1-2")
     assert receive(client, url, 3, VisibilityTimeout=0) == ["g1-1", "g1-2", "g2-1"]
     assert receive(client, url, 10, VisibilityTimeout=0) == [
@@ -79,9 +79,9 @@ def test_a_group_that_was_received_from_goes_to_the_end(client: Any, url: str) -
 
 
 @pytest.mark.known_difference(
-    moto="keeps groups in the order of sending", elasticmq="keeps groups in the order of sending"
+    moto="keeps groups in send order", elasticmq="keeps groups in send order"
 )
-def test_a_group_that_is_freed_comes_after_those_that_wait(client: Any, url: str) -> None:
+def test_a_released_group_comes_after_waiting_groups(client: Any, url: str) -> None:
     send_named(client, url, "g1-1", "g2-1", "g3-1")
     first = take_one(client, url)
     hide(client, url, first, 0)
@@ -89,14 +89,16 @@ def test_a_group_that_is_freed_comes_after_those_that_wait(client: Any, url: str
 
 
 @pytest.mark.known_difference(moto="loses the order after a visibility timeout")
-def test_a_group_comes_again_in_its_old_order(client: Any, clock: Any, url: str) -> None:
+def test_a_group_keeps_its_order_after_a_visibility_timeout(
+    client: Any, clock: Any, url: str
+) -> None:
     send_named(client, url, "g-1", "g-2", "g-3")
     assert receive(client, url, VisibilityTimeout=1) == ["g-1", "g-2", "g-3"]
     clock.pass_seconds(1.1)
     assert receive(client, url) == ["g-1", "g-2", "g-3"]
 
 
-def test_the_extended_first_blocks_all(client: Any, clock: Any, url: str) -> None:
+def test_extending_the_first_message_blocks_the_group(client: Any, clock: Any, url: str) -> None:
     send_named(client, url, "g-1", "g-2", "g-3")
     received = take(client, url, 3, VisibilityTimeout=1)
     hide(client, url, received[0], 60)
@@ -105,7 +107,9 @@ def test_the_extended_first_blocks_all(client: Any, clock: Any, url: str) -> Non
 
 
 @pytest.mark.known_difference(moto="blocks the whole group")
-def test_the_extended_second_leaves_only_the_first(client: Any, clock: Any, url: str) -> None:
+def test_extending_the_second_message_leaves_the_first_available(
+    client: Any, clock: Any, url: str
+) -> None:
     send_named(client, url, "g-1", "g-2", "g-3")
     received = take(client, url, 3, VisibilityTimeout=1)
     hide(client, url, received[1], 60)
@@ -114,7 +118,9 @@ def test_the_extended_second_leaves_only_the_first(client: Any, clock: Any, url:
 
 
 @pytest.mark.known_difference(moto="blocks the whole group")
-def test_the_extended_third_leaves_the_two_before(client: Any, clock: Any, url: str) -> None:
+def test_extending_the_third_message_leaves_the_first_two_available(
+    client: Any, clock: Any, url: str
+) -> None:
     send_named(client, url, "g-1", "g-2", "g-3")
     received = take(client, url, 3, VisibilityTimeout=1)
     hide(client, url, received[2], 60)
@@ -123,14 +129,16 @@ def test_the_extended_third_leaves_the_two_before(client: Any, clock: Any, url: 
 
 
 @pytest.mark.known_difference(moto="blocks the whole group")
-def test_the_first_made_visible_comes_alone(client: Any, url: str) -> None:
+def test_only_the_first_message_is_received_when_it_is_made_visible(client: Any, url: str) -> None:
     send_named(client, url, "g-1", "g-2", "g-3")
     received = take(client, url, 2)
     hide(client, url, received[0], 0)
     assert receive(client, url) == ["g-1"]
 
 
-def test_the_group_goes_on_when_all_in_flight_are_deleted(client: Any, url: str) -> None:
+def test_a_group_continues_when_all_its_messages_in_flight_are_deleted(
+    client: Any, url: str
+) -> None:
     send_named(client, url, "g-1", "g-2", "g-3")
     received = take(client, url, 2)
     delete(client, url, received[0])
@@ -146,9 +154,9 @@ def test_blocked_messages_count_as_available(client: Any, url: str) -> None:
 
 
 @pytest.mark.known_difference(
-    moto="answers no sequence numbers", elasticmq="has shorter sequence numbers"
+    moto="returns no sequence numbers", elasticmq="returns shorter sequence numbers"
 )
-def test_sequence_numbers_grow_and_come_back(client: Any, url: str) -> None:
+def test_sequence_numbers_increase_and_are_received(client: Any, url: str) -> None:
     numbers = [
         client.send_message(QueueUrl=url, MessageBody=text, MessageGroupId="g")["SequenceNumber"]
         for text in "abc"
@@ -168,7 +176,9 @@ def test_groups_are_independent(client: Any, url: str) -> None:
         assert [x for x in bodies(received) if x[0] == group] == [f"{group}-1", f"{group}-2"]
 
 
-def test_a_group_goes_on_when_the_second_in_flight_is_visible_again(client: Any, url: str) -> None:
+def test_a_group_continues_when_its_last_message_in_flight_is_visible_again(
+    client: Any, url: str
+) -> None:
     send_named(client, url, "g-1", "g-2", "g-3")
     first, second = take(client, url, 2)
     delete(client, url, first)
@@ -177,12 +187,12 @@ def test_a_group_goes_on_when_the_second_in_flight_is_visible_again(client: Any,
     assert receive(client, url) == ["g-2", "g-3"]
 
 
-def test_a_fifo_receive_gives_ten_messages(client: Any, url: str) -> None:
+def test_a_fifo_receive_returns_up_to_ten_messages(client: Any, url: str) -> None:
     send_named(client, url, *(f"g-{n:02}" for n in range(11)))
     assert receive(client, url) == [f"g-{n:02}" for n in range(10)]
 
 
-def test_a_name_of_a_group_is_kept_apart_by_queue(client: Any, make_queue: MakeQueue) -> None:
+def test_the_same_group_in_two_queues_is_two_groups(client: Any, make_queue: MakeQueue) -> None:
     urls = [make_queue(fifo=True, ContentBasedDeduplication="true") for _ in range(2)]
     for url in urls:
         send_named(client, url, "g-1")
@@ -190,8 +200,8 @@ def test_a_name_of_a_group_is_kept_apart_by_queue(client: Any, make_queue: MakeQ
     assert receive(client, urls[1]) == ["g-1"]
 
 
-@pytest.mark.known_difference(moto="answers no sequence numbers")
-def test_sequence_numbers_grow_over_groups(client: Any, url: str) -> None:
+@pytest.mark.known_difference(moto="returns no sequence numbers")
+def test_sequence_numbers_increase_across_groups(client: Any, url: str) -> None:
     numbers = [
         client.send_message(QueueUrl=url, MessageBody=group, MessageGroupId=group)["SequenceNumber"]
         for group in "gh"
@@ -200,10 +210,12 @@ def test_sequence_numbers_grow_over_groups(client: Any, url: str) -> None:
 
 
 @pytest.mark.known_difference(
-    moto="ignores groups when it picks",
-    elasticmq="the group that was sent to first comes first",
+    moto="ignores groups when it selects messages",
+    elasticmq="returns the group with the earliest send first",
 )
-def test_groups_freed_by_one_batch_come_in_the_order_of_its_entries(client: Any, url: str) -> None:
+def test_groups_released_by_one_batch_follow_the_order_of_its_entries(
+    client: Any, url: str
+) -> None:
     send_named(client, url, "g-1", "h-1", "g-2", "h-2")
     in_flight = {
         message["Body"]: message["ReceiptHandle"]

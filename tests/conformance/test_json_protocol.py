@@ -1,4 +1,4 @@
-"""The JSON protocol, which SDKs have spoken since the end of 2023, without an SDK."""
+"""The JSON protocol, which SDKs have used since the end of 2023."""
 
 import json
 from collections.abc import Callable
@@ -14,20 +14,20 @@ MakeQueue = Callable[..., str]
 pytestmark = pytest.mark.over_http
 
 
-def test_a_request_is_an_object_and_a_target(http: Http, queue_name: str) -> None:
+def test_a_request_has_a_target_header_and_an_object(http: Http, queue_name: str) -> None:
     answer = http.json("CreateQueue", {"QueueName": queue_name})
     assert answer.status == 200
     assert answer.json["QueueUrl"].endswith(f"/{queue_name}")
 
 
-@pytest.mark.known_difference(elasticmq="has one host")
-def test_a_queue_url_begins_with_the_host_that_was_asked(http: Http, queue_name: str) -> None:
+@pytest.mark.known_difference(elasticmq="always uses the same host")
+def test_a_queue_url_starts_with_the_host_of_the_request(http: Http, queue_name: str) -> None:
     headers = {**SIGNED, "Host": "localhost:1234"}
     answer = http.json("CreateQueue", {"QueueName": queue_name}, headers=headers)
     assert answer.json["QueueUrl"].startswith("http://localhost:1234/")
 
 
-def test_the_path_of_a_queue_is_as_good_as_the_root(http: Http, make_queue: MakeQueue) -> None:
+def test_a_request_can_go_to_the_path_of_a_queue(http: Http, make_queue: MakeQueue) -> None:
     url = make_queue()
     answer = http.json("SendMessage", {"QueueUrl": url, "MessageBody": "x"}, path_of(url))
     assert answer.status == 200
@@ -35,15 +35,17 @@ def test_the_path_of_a_queue_is_as_good_as_the_root(http: Http, make_queue: Make
 
 
 @pytest.mark.known_difference(
-    moto="has request ids of another form", elasticmq="has another content type"
+    moto="uses another format for request IDs", elasticmq="uses another content type"
 )
-def test_a_success_has_type_and_request_id(http: Http, make_queue: MakeQueue) -> None:
+def test_a_success_has_a_content_type_and_a_request_id(http: Http, make_queue: MakeQueue) -> None:
     answer = http.json("ReceiveMessage", {"QueueUrl": make_queue()})
     assert answer.headers["content-type"] == "application/x-amz-json-1.0"
     assert is_uuid(answer.headers["x-amzn-requestid"])
 
 
-def test_an_operation_without_output_answers_nothing(http: Http, make_queue: MakeQueue) -> None:
+def test_an_operation_without_output_returns_an_empty_body(
+    http: Http, make_queue: MakeQueue
+) -> None:
     answer = http.json("TagQueue", {"QueueUrl": make_queue(), "Tags": {"a": "b"}})
     assert answer.status == 200
     assert answer.text in ("", "{}")
@@ -58,10 +60,10 @@ EMPTY: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.known_difference(
-    moto={"answers an empty map": ["ListQueueTags"]}, elasticmq="answers empty lists and maps"
+    moto={"returns an empty map": ["ListQueueTags"]}, elasticmq="returns empty lists and maps"
 )
 @pytest.mark.parametrize("operation", EMPTY)
-def test_members_without_value_are_left_out(
+def test_members_without_a_value_are_omitted(
     http: Http, make_queue: MakeQueue, operation: str
 ) -> None:
     where = {} if operation == "ListQueues" else {"QueueUrl": make_queue()}
@@ -70,17 +72,19 @@ def test_members_without_value_are_left_out(
     assert answer.json == {}
 
 
-@pytest.mark.known_difference(moto="answers an empty Failed")
-def test_a_batch_without_failures_has_no_list_of_them(http: Http, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(moto="returns an empty Failed")
+def test_a_batch_without_failures_omits_the_failed_list(http: Http, make_queue: MakeQueue) -> None:
     entries = [{"Id": "a", "MessageBody": "x"}]
     answer = http.json("SendMessageBatch", {"QueueUrl": make_queue(), "Entries": entries})
     assert answer.json.keys() == {"Successful"}
 
 
 @pytest.mark.known_difference(
-    moto="answers an empty Successful", elasticmq="answers an empty Successful"
+    moto="returns an empty Successful", elasticmq="returns an empty Successful"
 )
-def test_a_batch_without_successes_has_no_list_of_them(http: Http, make_queue: MakeQueue) -> None:
+def test_a_batch_without_successes_omits_the_successful_list(
+    http: Http, make_queue: MakeQueue
+) -> None:
     entries = [{"Id": "a", "ReceiptHandle": "nonsense"}]
     answer = http.json("DeleteMessageBatch", {"QueueUrl": make_queue(), "Entries": entries})
     assert answer.json.keys() == {"Failed"}
@@ -102,8 +106,10 @@ def test_blobs_are_base64(http: Http, make_queue: MakeQueue) -> None:
     assert answer.json["Messages"][0]["MessageAttributes"]["b"] == blob
 
 
-@pytest.mark.known_difference(moto="has no move tasks")
-def test_figures_of_a_move_are_numbers(client: Any, http: Http, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(moto="does not support move tasks")
+def test_the_counts_and_the_start_time_of_a_move_are_numbers(
+    client: Any, http: Http, make_queue: MakeQueue
+) -> None:
     dead = make_queue()
     arn = client.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])
     arn = arn["Attributes"]["QueueArn"]
@@ -118,26 +124,30 @@ def test_figures_of_a_move_are_numbers(client: Any, http: Http, make_queue: Make
         assert isinstance(task[name], int)
 
 
-def test_tags_of_a_new_queue_are_written_small(http: Http, queue_name: str) -> None:
+def test_create_queue_reads_tags_in_lowercase(http: Http, queue_name: str) -> None:
     url = http.json("CreateQueue", {"QueueName": queue_name, "tags": {"a": "b"}}).json["QueueUrl"]
     assert http.json("ListQueueTags", {"QueueUrl": url}).json["Tags"] == {"a": "b"}
 
 
-def test_sources_of_dead_letters_are_written_small(http: Http, make_queue: MakeQueue) -> None:
+def test_queue_urls_of_dead_letter_sources_start_in_lowercase(
+    http: Http, make_queue: MakeQueue
+) -> None:
     answer = http.json("ListDeadLetterSourceQueues", {"QueueUrl": make_queue()})
     assert answer.json == {"queueUrls": []}
 
 
-@pytest.mark.known_difference(moto="fails on it", elasticmq="has a name of its own")
-def test_an_unknown_operation(http: Http) -> None:
+@pytest.mark.known_difference(moto="fails on it", elasticmq="uses a different error name")
+def test_an_unknown_operation_is_refused(http: Http) -> None:
     answer = http.json("Nonsense", {})
     assert answer.status == 400
     assert answer.json["__type"].endswith("UnknownOperationException")
 
 
-@pytest.mark.known_difference(moto="takes it, or fails on it", elasticmq="has a name of its own")
+@pytest.mark.known_difference(
+    moto="accepts it, or fails on it", elasticmq="uses a different error name"
+)
 @pytest.mark.parametrize("body", ["[]", "{", '"x"'])
-def test_a_body_that_is_no_object(http: Http, body: str) -> None:
+def test_a_body_that_is_not_an_object_is_refused(http: Http, body: str) -> None:
     answer = http.json("ListQueues", body)
     assert answer.status == 400
     assert answer.json["__type"].endswith("SerializationException")
@@ -147,8 +157,8 @@ def test_a_missing_signature_is_accepted(http: Http) -> None:
     assert http.json("ListQueues", {}, headers={}).status == 200
 
 
-@pytest.mark.known_difference(moto="says the text twice", elasticmq="has codes of its own")
-def test_an_error_names_its_shape_and_the_old_code(http: Http, queue_name: str) -> None:
+@pytest.mark.known_difference(moto="repeats the error text", elasticmq="uses different error codes")
+def test_an_error_has_its_shape_and_its_query_code(http: Http, queue_name: str) -> None:
     answer = http.json("GetQueueUrl", {"QueueName": queue_name})
     assert answer.status == 400
     assert answer.json == {
@@ -165,8 +175,8 @@ def test_the_header_of_an_error_has_the_full_name(http: Http, queue_name: str) -
     assert answer.headers.get("x-amzn-errortype", full) == full
 
 
-@pytest.mark.known_difference(elasticmq="has codes of its own")
-def test_what_botocore_makes_of_an_error(client: Any, queue_name: str) -> None:
+@pytest.mark.known_difference(elasticmq="uses different error codes")
+def test_botocore_raises_the_error_with_both_codes(client: Any, queue_name: str) -> None:
     with pytest.raises(client.exceptions.QueueDoesNotExist) as caught:
         client.get_queue_url(QueueName=queue_name)
     error: dict[str, Any] = {**caught.value.response["Error"]}
@@ -175,8 +185,12 @@ def test_what_botocore_makes_of_an_error(client: Any, queue_name: str) -> None:
     assert error["Type"] == "Sender"
 
 
-@pytest.mark.known_difference(moto="has no name of a shape", elasticmq="has codes of its own")
-def test_an_error_without_a_shape_is_a_plain_one(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(
+    moto="does not name the error shape", elasticmq="uses different error codes"
+)
+def test_an_error_without_a_shape_is_a_plain_client_error(
+    client: Any, make_queue: MakeQueue
+) -> None:
     url = make_queue()
     with pytest.raises(ClientError) as caught:
         client.receive_message(QueueUrl=url, MaxNumberOfMessages=11)
@@ -186,8 +200,10 @@ def test_an_error_without_a_shape_is_a_plain_one(client: Any, make_queue: MakeQu
     assert error["QueryErrorCode"] == "InvalidParameterValueException"
 
 
-@pytest.mark.known_difference(moto="leaves it out")
-def test_the_trace_of_a_request_becomes_an_attribute(http: Http, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(moto="omits it")
+def test_the_trace_header_of_a_request_becomes_an_attribute(
+    http: Http, make_queue: MakeQueue
+) -> None:
     url = make_queue()
     trace = "Root=1-5759e988-bd862e3fe1be46a994272793"
     http.json(
@@ -200,7 +216,7 @@ def test_the_trace_of_a_request_becomes_an_attribute(http: Http, make_queue: Mak
 
 
 @pytest.mark.known_difference(moto="fails on it", elasticmq="fails on it")
-def test_no_mistake_of_a_client_is_a_fault_of_the_server(http: Http, make_queue: MakeQueue) -> None:
+def test_members_of_a_wrong_type_are_a_client_error(http: Http, make_queue: MakeQueue) -> None:
     members = {"QueueUrl": make_queue(), "MaxNumberOfMessages": "many", "AttributeNames": "All"}
     answer = http.json("ReceiveMessage", members)
     assert answer.status == 400

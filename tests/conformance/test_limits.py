@@ -1,4 +1,4 @@
-"""Sizes, characters and numbers beyond what SQS takes are refused, in SQS's words."""
+"""Invalid sizes, characters, and numbers are refused with the error texts of SQS."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,21 +11,23 @@ from tests.conformance.calls import refused, take_one
 MakeQueue = Callable[..., str]
 
 
-@pytest.mark.known_difference(moto="takes an empty body", elasticmq="has codes of its own")
+@pytest.mark.known_difference(moto="accepts an empty body", elasticmq="uses different error codes")
 def test_an_empty_body_is_a_missing_parameter(client: Any, make_queue: MakeQueue) -> None:
     with refused("MissingParameter", "The request must contain the parameter MessageBody."):
         client.send_message(QueueUrl=make_queue(), MessageBody="")
 
 
-@pytest.mark.known_difference(elasticmq="knows no limit of the queue")
-def test_a_message_of_exactly_the_limit_is_taken(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(elasticmq="does not support the limit of a queue")
+def test_a_message_of_exactly_the_size_limit_is_accepted(
+    client: Any, make_queue: MakeQueue
+) -> None:
     url = make_queue(MaximumMessageSize="1024")
     client.send_message(QueueUrl=url, MessageBody="x" * 1024)
     with refused("InvalidParameterValue", "Reason: Message must be shorter than 1024 bytes."):
         client.send_message(QueueUrl=url, MessageBody="x" * 1025)
 
 
-@pytest.mark.known_difference(elasticmq="has the limit of 256 KiB")
+@pytest.mark.known_difference(elasticmq="has a limit of 256 KiB")
 def test_the_default_limit_is_one_mebibyte(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     client.send_message(QueueUrl=url, MessageBody="x" * 1_048_576)
@@ -36,16 +38,18 @@ def test_the_default_limit_is_one_mebibyte(client: Any, make_queue: MakeQueue) -
         client.send_message(QueueUrl=url, MessageBody="x" * 1_048_577)
 
 
-@pytest.mark.known_difference(moto="counts characters", elasticmq="knows no limit of the queue")
-def test_bytes_are_counted_not_characters(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(
+    moto="counts characters", elasticmq="does not support the limit of a queue"
+)
+def test_the_size_limit_counts_bytes(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue(MaximumMessageSize="1024")
     client.send_message(QueueUrl=url, MessageBody="ü" * 512)
     with refused("InvalidParameterValue"):
         client.send_message(QueueUrl=url, MessageBody="ü" * 513)
 
 
-@pytest.mark.known_difference(moto="takes any character", elasticmq="has codes of its own")
-def test_characters_outside_xml_are_refused(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(moto="accepts any character", elasticmq="uses different error codes")
+def test_characters_that_xml_does_not_allow_are_refused(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     for text in ("\x00", "a\x1fb", "\ufffe", "\uffff", "\x0b"):
         with refused("InvalidMessageContents"):
@@ -54,9 +58,13 @@ def test_characters_outside_xml_are_refused(client: Any, make_queue: MakeQueue) 
         client.send_message(QueueUrl=url, MessageBody=text)
 
 
-@pytest.mark.known_difference(moto="has texts of its own", elasticmq="has codes of its own")
+@pytest.mark.known_difference(
+    moto="uses different error texts", elasticmq="uses different error codes"
+)
 @pytest.mark.parametrize("count", [0, 11, -1])
-def test_a_receive_takes_1_to_10_messages(client: Any, make_queue: MakeQueue, count: int) -> None:
+def test_a_receive_asks_for_1_to_10_messages(
+    client: Any, make_queue: MakeQueue, count: int
+) -> None:
     with refused(
         "InvalidParameterValue",
         f"Value {count} for parameter MaxNumberOfMessages is invalid. "
@@ -65,7 +73,9 @@ def test_a_receive_takes_1_to_10_messages(client: Any, make_queue: MakeQueue, co
         client.receive_message(QueueUrl=make_queue(), MaxNumberOfMessages=count)
 
 
-@pytest.mark.known_difference(moto="has texts of its own", elasticmq="has codes of its own")
+@pytest.mark.known_difference(
+    moto="uses different error texts", elasticmq="uses different error codes"
+)
 @pytest.mark.parametrize("seconds", [-1, 21])
 def test_a_receive_waits_0_to_20_seconds(client: Any, make_queue: MakeQueue, seconds: int) -> None:
     with refused(
@@ -76,7 +86,9 @@ def test_a_receive_waits_0_to_20_seconds(client: Any, make_queue: MakeQueue, sec
         client.receive_message(QueueUrl=make_queue(), WaitTimeSeconds=seconds)
 
 
-@pytest.mark.known_difference(moto="takes it, or has texts of its own", elasticmq="takes it")
+@pytest.mark.known_difference(
+    moto="accepts it, or uses different error texts", elasticmq="accepts it"
+)
 @pytest.mark.parametrize("seconds", [-1, 43201])
 def test_a_receive_hides_for_0_to_43200_seconds(
     client: Any, make_queue: MakeQueue, seconds: int
@@ -96,13 +108,13 @@ IDS = {
 
 
 @pytest.mark.known_difference(
-    moto="takes it, or has codes of its own", elasticmq="has texts of its own"
+    moto="accepts it, or uses different error codes", elasticmq="uses different error texts"
 )
 @pytest.mark.parametrize(
-    "wrong", ["", "a b", "ä", "x" * 129], ids=["empty", "blank", "accent", "long"]
+    "wrong", ["", "a b", "ä", "x" * 129], ids=["empty", "space", "accent", "long"]
 )
 @pytest.mark.parametrize("name", IDS)
-def test_ids_are_printable_without_blanks(
+def test_invalid_group_and_deduplication_ids_are_refused(
     client: Any, make_queue: MakeQueue, name: str, wrong: str
 ) -> None:
     with refused(
@@ -116,7 +128,7 @@ def test_ids_are_printable_without_blanks(
 
 
 @pytest.mark.parametrize("name", IDS)
-def test_ids_may_be_long_and_hold_any_punctuation(
+def test_ids_can_have_128_characters_and_any_punctuation(
     client: Any, make_queue: MakeQueue, name: str
 ) -> None:
     url = make_queue(fifo=True)
@@ -125,9 +137,9 @@ def test_ids_may_be_long_and_hold_any_punctuation(
     assert take_one(client, url, AttributeNames=[name])["Attributes"] == {name: longest}
 
 
-@pytest.mark.known_difference(moto="takes it")
-@pytest.mark.parametrize("wrong", ["", "a b"], ids=["empty", "blank"])
-def test_a_group_of_a_standard_queue_has_the_same_form(
+@pytest.mark.known_difference(moto="accepts it")
+@pytest.mark.parametrize("wrong", ["", "a b"], ids=["empty", "space"])
+def test_invalid_group_ids_are_refused_on_a_standard_queue(
     client: Any, make_queue: MakeQueue, wrong: str
 ) -> None:
     with refused("InvalidParameterValue", "MessageGroupId can only include alphanumeric"):
@@ -141,7 +153,7 @@ ORDER: list[tuple[dict[str, Any], str]] = [
     ({"MessageAttributes": {"a b": {"DataType": "String", "StringValue": "x"}}}, "name can only"),
     ({"DelaySeconds": 901}, "for parameter DelaySeconds"),
     ({"MessageGroupId": "a b"}, "for parameter MessageGroupId"),
-    ({}, "parameter MessageGroupId."),  # and no deduplication id
+    ({}, "parameter MessageGroupId."),  # the deduplication id is missing, too
 ]
 
 
@@ -150,8 +162,8 @@ ORDER: list[tuple[dict[str, Any], str]] = [
     elasticmq={"checks in another order": ["1", "2", "3", "4", "5"]},
 )
 @pytest.mark.parametrize("number", range(len(ORDER)))
-def test_the_first_mistake_is_told(client: Any, make_queue: MakeQueue, number: int) -> None:
-    """Each has those after it as well."""
+def test_the_first_error_is_reported(client: Any, make_queue: MakeQueue, number: int) -> None:
+    """Each message also has all the errors that come later in ``ORDER``."""
     url = make_queue(fifo=True, MaximumMessageSize="1024")
     options: dict[str, Any] = {"MessageBody": "x"}
     for mistake, _ in reversed(ORDER[number:]):

@@ -1,4 +1,4 @@
-"""A receive that waits answers as soon as there is something, whatever made it available."""
+"""A waiting receive returns as soon as a message is available, for any reason."""
 
 import threading
 import time
@@ -15,7 +15,7 @@ MakeQueue = Callable[..., str]
 
 
 class Waiting:
-    """A receive that waits in a thread of its own."""
+    """A receive that waits in its own thread."""
 
     def __init__(self, client: Any, url: str, **options: Any) -> None:
         self._answer: dict[str, Any] = {}
@@ -24,10 +24,10 @@ class Waiting:
         arguments = (client, url, options)
         self._thread = threading.Thread(target=self._receive, args=arguments, daemon=True)
         self._thread.start()
-        time.sleep(0.3)  # let it get as far as waiting
+        time.sleep(0.3)  # so the receive is waiting
 
     def _receive(self, client: Any, url: str, options: dict[str, Any]) -> None:
-        # A server that answers too late for the test makes no noise in the next one.
+        # If a server responds after the test, its error must not show up in the next test.
         with suppress(BotoCoreError, ClientError):
             options = {"WaitTimeSeconds": 10} | options
             self._answer = client.receive_message(QueueUrl=url, **options)
@@ -39,13 +39,15 @@ class Waiting:
         return [message["Body"] for message in self._answer.get("Messages", [])]
 
 
-def test_it_waits_its_time_and_answers_nothing(client: Any, make_queue: MakeQueue) -> None:
+def test_a_receive_returns_no_messages_after_its_wait_time(
+    client: Any, make_queue: MakeQueue
+) -> None:
     waiting = Waiting(client, make_queue(), WaitTimeSeconds=1)
     assert waiting.bodies() == []
     assert 0.9 < waiting.seconds < 3
 
 
-def test_the_time_of_the_queue_is_the_default(client: Any, make_queue: MakeQueue) -> None:
+def test_the_wait_time_of_the_queue_is_the_default(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue(ReceiveMessageWaitTimeSeconds="1")
     began = time.monotonic()
     client.receive_message(QueueUrl=url)
@@ -55,7 +57,7 @@ def test_the_time_of_the_queue_is_the_default(client: Any, make_queue: MakeQueue
     assert time.monotonic() - began < 0.9
 
 
-def test_it_does_not_wait_once_there_is_one(client: Any, make_queue: MakeQueue) -> None:
+def test_a_receive_does_not_wait_if_there_is_a_message(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     send(client, url, "x")
     waiting = Waiting(client, url, MaxNumberOfMessages=10)
@@ -63,7 +65,7 @@ def test_it_does_not_wait_once_there_is_one(client: Any, make_queue: MakeQueue) 
     assert waiting.seconds < 2
 
 
-def test_a_send_wakes_it(client: Any, make_queue: MakeQueue) -> None:
+def test_a_send_wakes_a_receive(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     waiting = Waiting(client, url)
     send(client, url, "x")
@@ -71,7 +73,7 @@ def test_a_send_wakes_it(client: Any, make_queue: MakeQueue) -> None:
     assert waiting.seconds < 2
 
 
-def test_the_end_of_a_delay_wakes_it(client: Any, make_queue: MakeQueue) -> None:
+def test_the_end_of_a_delay_wakes_a_receive(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     waiting = Waiting(client, url)
     send(client, url, "x", DelaySeconds=1)
@@ -79,7 +81,9 @@ def test_the_end_of_a_delay_wakes_it(client: Any, make_queue: MakeQueue) -> None
     assert 1 < waiting.seconds < 4
 
 
-def test_the_end_of_a_visibility_timeout_wakes_it(client: Any, make_queue: MakeQueue) -> None:
+def test_the_end_of_a_visibility_timeout_wakes_a_receive(
+    client: Any, make_queue: MakeQueue
+) -> None:
     url = make_queue(VisibilityTimeout="1")
     send(client, url, "x")
     take_one(client, url)
@@ -88,7 +92,7 @@ def test_the_end_of_a_visibility_timeout_wakes_it(client: Any, make_queue: MakeQ
     assert waiting.seconds < 4
 
 
-def test_a_message_that_is_made_visible_wakes_it(client: Any, make_queue: MakeQueue) -> None:
+def test_a_message_that_is_made_visible_wakes_a_receive(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     send(client, url, "x")
     handle = take_one(client, url)["ReceiptHandle"]
@@ -98,7 +102,9 @@ def test_a_message_that_is_made_visible_wakes_it(client: Any, make_queue: MakeQu
     assert waiting.seconds < 2
 
 
-def test_a_shorter_visibility_timeout_wakes_it_earlier(client: Any, make_queue: MakeQueue) -> None:
+def test_a_shortened_visibility_timeout_wakes_a_receive_earlier(
+    client: Any, make_queue: MakeQueue
+) -> None:
     url = make_queue()
     send(client, url, "x")
     handle = take_one(client, url)["ReceiptHandle"]
@@ -108,8 +114,8 @@ def test_a_shorter_visibility_timeout_wakes_it_earlier(client: Any, make_queue: 
     assert waiting.seconds < 4
 
 
-@pytest.mark.known_difference(moto="does not wake for it")
-def test_a_delete_that_frees_a_group_wakes_it(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(moto="does not wake the receive")
+def test_a_delete_that_releases_a_group_wakes_a_receive(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue(fifo=True, ContentBasedDeduplication="true")
     send(client, url, "a", "b", MessageGroupId="g")
     first = take_one(client, url)
@@ -120,7 +126,7 @@ def test_a_delete_that_frees_a_group_wakes_it(client: Any, make_queue: MakeQueue
 
 
 @pytest.mark.known_difference(elasticmq="moves a message when its timeout ends")
-def test_a_dead_letter_wakes_it(client: Any, make_queue: MakeQueue) -> None:
+def test_a_dead_letter_wakes_a_receive(client: Any, make_queue: MakeQueue) -> None:
     dead = make_queue()
     policy = {"deadLetterTargetArn": arn_of(client, dead), "maxReceiveCount": 1}
     url = make_queue(RedrivePolicy=policy)
@@ -132,15 +138,15 @@ def test_a_dead_letter_wakes_it(client: Any, make_queue: MakeQueue) -> None:
     assert waiting.seconds < 2
 
 
-def test_each_message_goes_to_one_of_those_who_wait(client: Any, make_queue: MakeQueue) -> None:
+def test_each_message_goes_to_only_one_waiting_receive(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     waiting = [Waiting(client, url) for _ in range(3)]
     send(client, url, "a", "b", "c")
     assert sorted(body for one in waiting for body in one.bodies()) == ["a", "b", "c"]
 
 
-@pytest.mark.known_difference(moto="waits on", elasticmq="never answers")
-def test_the_end_of_the_queue_ends_it(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(moto="keeps waiting", elasticmq="never answers")
+def test_deleting_the_queue_ends_a_receive(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     waiting = Waiting(client, url, WaitTimeSeconds=3)
     client.delete_queue(QueueUrl=url)

@@ -1,4 +1,4 @@
-"""Message attributes: names, types, values and sizes, and which of them a receive answers."""
+"""Message attributes: names, types, values, and sizes, and which of them a receive returns."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,11 +21,11 @@ def attempt(client: Any, url: str, attributes: dict[str, Any], body: str = "x") 
     client.send_message(QueueUrl=url, MessageBody=body, MessageAttributes=attributes)
 
 
-# -- what is taken ---------------------------------------------------------------------------
+# -- valid and invalid attributes -------------------------------------------------------------
 
 
-@pytest.mark.known_difference(moto="takes it", elasticmq="has codes of its own")
-def test_ten_are_the_most(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(moto="accepts it", elasticmq="uses different error codes")
+def test_a_message_has_at_most_ten_attributes(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     attempt(client, url, {f"k{n}": TEXT for n in range(10)})
     with refused(
@@ -39,15 +39,17 @@ def test_ten_are_the_most(client: Any, make_queue: MakeQueue) -> None:
 @pytest.mark.parametrize(
     "name", ["a-b_c.d", "øßä", "9", "x" * 256], ids=["signs", "accents", "digit", "long"]
 )
-def test_a_name_that_is_taken(client: Any, make_queue: MakeQueue, name: str) -> None:
+def test_valid_names_are_accepted(client: Any, make_queue: MakeQueue, name: str) -> None:
     url = make_queue()
     attempt(client, url, {name: TEXT})
     assert take_one(client, url, MessageAttributeNames=[name])["MessageAttributes"] == {name: TEXT}
 
 
-@pytest.mark.known_difference(moto="takes it, or has texts of its own", elasticmq="takes it")
+@pytest.mark.known_difference(
+    moto="accepts it, or uses different error texts", elasticmq="accepts it"
+)
 @pytest.mark.parametrize("name", ["a b", "a!", 'a"', "(a", "a?", "§", "x" * 257])
-def test_a_name_that_is_refused(client: Any, make_queue: MakeQueue, name: str) -> None:
+def test_invalid_names_are_refused(client: Any, make_queue: MakeQueue, name: str) -> None:
     with refused(
         "InvalidParameterValue",
         "Message (user) attributes name can only contain upper and lower score characters, digits,"
@@ -56,9 +58,9 @@ def test_a_name_that_is_refused(client: Any, make_queue: MakeQueue, name: str) -
         attempt(client, make_queue(), {name: TEXT})
 
 
-@pytest.mark.known_difference(moto="takes it", elasticmq="takes it")
+@pytest.mark.known_difference(moto="accepts it", elasticmq="accepts it")
 @pytest.mark.parametrize("name", ["AWS.x", "aws.x", "Amazon.x", "aMAZON.x", ".a", "a.", "a..b"])
-def test_a_name_that_is_reserved(client: Any, make_queue: MakeQueue, name: str) -> None:
+def test_reserved_names_are_refused(client: Any, make_queue: MakeQueue, name: str) -> None:
     with refused(
         "InvalidParameterValue",
         "You can't use message attribute names beginning with 'AWS.' or 'Amazon.'. These strings"
@@ -68,11 +70,11 @@ def test_a_name_that_is_reserved(client: Any, make_queue: MakeQueue, name: str) 
 
 
 @pytest.mark.known_difference(
-    moto={"has texts of its own": [""], "takes it": ["kind4"]},
-    elasticmq="takes it, or has texts of its own",
+    moto={"uses different error texts": [""], "accepts it": ["kind4"]},
+    elasticmq="accepts it, or uses different error texts",
 )
 @pytest.mark.parametrize("kind", ["Text", "string", "Strings", "", "String" + "." + "x" * 250])
-def test_a_type_that_is_refused(client: Any, make_queue: MakeQueue, kind: str) -> None:
+def test_invalid_types_are_refused(client: Any, make_queue: MakeQueue, kind: str) -> None:
     with refused(
         "InvalidParameterValue",
         "The message attribute 'k' has an invalid message attribute type, the set of supported"
@@ -82,15 +84,17 @@ def test_a_type_that_is_refused(client: Any, make_queue: MakeQueue, kind: str) -
 
 
 @pytest.mark.parametrize("kind", ["String.json", "Number.int", "String." + "x" * 249])
-def test_a_label_is_kept(client: Any, make_queue: MakeQueue, kind: str) -> None:
+def test_a_custom_type_label_is_kept(client: Any, make_queue: MakeQueue, kind: str) -> None:
     url, attributes = make_queue(), {"k": {"DataType": kind, "StringValue": "1"}}
     attempt(client, url, attributes)
     assert take_one(client, url, MessageAttributeNames=["All"])["MessageAttributes"] == attributes
 
 
-@pytest.mark.known_difference(moto="takes it", elasticmq="takes it, or has codes of its own")
+@pytest.mark.known_difference(
+    moto="accepts it", elasticmq="accepts it, or uses different error codes"
+)
 @pytest.mark.parametrize("kind", ["String", "Number", "Binary"])
-def test_a_value_is_not_empty(client: Any, make_queue: MakeQueue, kind: str) -> None:
+def test_empty_values_are_refused(client: Any, make_queue: MakeQueue, kind: str) -> None:
     value = {"BinaryValue": b""} if kind == "Binary" else {"StringValue": ""}
     with refused(
         "InvalidParameterValue",
@@ -99,16 +103,18 @@ def test_a_value_is_not_empty(client: Any, make_queue: MakeQueue, kind: str) -> 
         attempt(client, make_queue(), {"k": {"DataType": kind, **value}})
 
 
-@pytest.mark.known_difference(moto="takes it", elasticmq="has codes of its own")
+@pytest.mark.known_difference(moto="accepts it", elasticmq="uses different error codes")
 @pytest.mark.parametrize("text", ["\x00", "a\x1fb", "\uffff"])
-def test_characters_of_a_value(client: Any, make_queue: MakeQueue, text: str) -> None:
-    """The error is not the one for the same characters in a body."""
+def test_invalid_characters_in_a_value_are_refused(
+    client: Any, make_queue: MakeQueue, text: str
+) -> None:
+    """The error differs from the one for the same characters in a body."""
     with refused("InvalidParameterValue"):
         attempt(client, make_queue(), {"k": {"DataType": "String", "StringValue": text}})
 
 
 @pytest.mark.parametrize("text", ["-1.5e3", "0", "1" * 38, "1E126", "-1e128"])
-def test_a_number_is_given_back_as_it_was_written(
+def test_a_number_is_returned_exactly_as_sent(
     client: Any, make_queue: MakeQueue, text: str
 ) -> None:
     url, attributes = make_queue(), {"k": {"DataType": "Number", "StringValue": text}}
@@ -116,18 +122,20 @@ def test_a_number_is_given_back_as_it_was_written(
     assert take_one(client, url, MessageAttributeNames=["All"])["MessageAttributes"] == attributes
 
 
-@pytest.mark.known_difference(moto="takes it", elasticmq="takes it, or has codes of its own")
+@pytest.mark.known_difference(
+    moto="accepts it", elasticmq="accepts it, or uses different error codes"
+)
 @pytest.mark.parametrize(
     "text",
     ["one", "1" * 39, "1e127", "-1e129", "NaN", "1_000"],
     ids=["word", "39 digits", "too high", "too low", "NaN", "underscore"],
 )
-def test_what_is_no_number(client: Any, make_queue: MakeQueue, text: str) -> None:
+def test_invalid_numbers_are_refused(client: Any, make_queue: MakeQueue, text: str) -> None:
     with refused("InvalidParameterValue"):
         attempt(client, make_queue(), {"k": {"DataType": "Number", "StringValue": text}})
 
 
-@pytest.mark.known_difference(moto="takes it", elasticmq="takes it")
+@pytest.mark.known_difference(moto="accepts it", elasticmq="accepts it")
 @pytest.mark.parametrize("name", ["StringListValues", "BinaryListValues"])
 def test_lists_are_refused(client: Any, make_queue: MakeQueue, name: str) -> None:
     item = "x" if name.startswith("String") else b"x"
@@ -135,19 +143,19 @@ def test_lists_are_refused(client: Any, make_queue: MakeQueue, name: str) -> Non
         attempt(client, make_queue(), {"k": {**TEXT, name: [item]}})
 
 
-# -- their size ------------------------------------------------------------------------------
+# -- size ------------------------------------------------------------------------------------
 
 
-@pytest.mark.known_difference(moto="takes it", elasticmq="takes it")
-def test_name_type_and_value_count(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(moto="accepts it", elasticmq="accepts it")
+def test_the_size_counts_name_type_and_value(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue(MaximumMessageSize="1024")
     attempt(client, url, {"k": TEXT}, "x" * 1016)
     with refused("InvalidParameterValue"):
         attempt(client, url, {"k": TEXT}, "x" * 1017)
 
 
-@pytest.mark.known_difference(moto="takes it", elasticmq="takes it")
-def test_bytes_count_as_they_are(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(moto="accepts it", elasticmq="accepts it")
+def test_the_size_counts_raw_bytes(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue(MaximumMessageSize="1024")
     attributes = {"k": {"DataType": "Binary", "BinaryValue": b"x" * 1016}}
     attempt(client, url, attributes, "x")
@@ -155,7 +163,7 @@ def test_bytes_count_as_they_are(client: Any, make_queue: MakeQueue) -> None:
         attempt(client, url, attributes, "xx")
 
 
-def test_system_attributes_do_not_count(client: Any, make_queue: MakeQueue) -> None:
+def test_the_size_does_not_count_system_attributes(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue(MaximumMessageSize="1024")
     client.send_message(
         QueueUrl=url,
@@ -165,16 +173,18 @@ def test_system_attributes_do_not_count(client: Any, make_queue: MakeQueue) -> N
     assert take_one(client, url, AttributeNames=["AWSTraceHeader"])["Attributes"]
 
 
-# -- what a receive answers ------------------------------------------------------------------
+# -- which attributes a receive returns --------------------------------------------------------
 
 
-def test_bytes_come_back_as_they_were(client: Any, make_queue: MakeQueue) -> None:
+def test_bytes_are_received_unchanged(client: Any, make_queue: MakeQueue) -> None:
     url, attributes = make_queue(), {"k": {"DataType": "Binary.png", "BinaryValue": b"\x00\xff"}}
     attempt(client, url, attributes)
     assert take_one(client, url, MessageAttributeNames=["All"])["MessageAttributes"] == attributes
 
 
-def test_without_a_name_there_are_none(client: Any, make_queue: MakeQueue) -> None:
+def test_without_requested_names_there_are_no_attributes(
+    client: Any, make_queue: MakeQueue
+) -> None:
     url = make_queue()
     attempt(client, url, THREE)
     assert take_one(client, url).keys() == {"MessageId", "ReceiptHandle", "MD5OfBody", "Body"}
@@ -193,11 +203,11 @@ PICKS: dict[str, tuple[list[str], str]] = {
 
 
 @pytest.mark.known_difference(
-    moto={"takes the asterisk for a name": ["*"]},
-    elasticmq={"knows no beginnings of names": ["*", "Hel.*"]},
+    moto={"treats the asterisk as a name": ["*"]},
+    elasticmq={"does not support prefixes": ["*", "Hel.*"]},
 )
 @pytest.mark.parametrize("wanted", PICKS)
-def test_attributes_are_picked_and_the_digest_follows(
+def test_the_digest_covers_only_selected_attributes(
     client: Any, make_queue: MakeQueue, wanted: str
 ) -> None:
     url = make_queue()
@@ -209,7 +219,9 @@ def test_attributes_are_picked_and_the_digest_follows(
 
 
 @pytest.mark.parametrize("wanted", ["hello", "Gen", "AWS.", "..foo", "Nothing.*"])
-def test_no_match_gives_no_attributes(client: Any, make_queue: MakeQueue, wanted: str) -> None:
+def test_without_a_match_there_are_no_attributes(
+    client: Any, make_queue: MakeQueue, wanted: str
+) -> None:
     url = make_queue()
     attempt(client, url, THREE)
     message = take_one(client, url, MessageAttributeNames=[wanted])
@@ -217,7 +229,7 @@ def test_no_match_gives_no_attributes(client: Any, make_queue: MakeQueue, wanted
     assert "MD5OfMessageAttributes" not in message
 
 
-def test_a_message_without_attributes_shows_none(client: Any, make_queue: MakeQueue) -> None:
+def test_a_message_without_attributes_returns_none(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     send(client, url, "x")
     assert "MessageAttributes" not in take_one(client, url, MessageAttributeNames=["All"])

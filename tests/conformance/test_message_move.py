@@ -1,4 +1,4 @@
-"""Move tasks bring dead letters back."""
+"""Moving dead letters to their source or to another queue."""
 
 import base64
 import json
@@ -14,7 +14,7 @@ MakeQueue = Callable[..., str]
 
 
 def make_dead(client: Any, make_queue: MakeQueue, *texts: str, **options: Any) -> tuple[str, str]:
-    """A queue and its dead-letter queue, in which these messages are."""
+    """Create a queue and its dead-letter queue, and dead-letter these messages."""
     dead = make_queue()
     policy = {"deadLetterTargetArn": arn_of(client, dead), "maxReceiveCount": 1}
     url = make_queue(RedrivePolicy=policy)
@@ -30,7 +30,7 @@ def tasks_of(client: Any, dead: str, **options: Any) -> list[dict[str, Any]]:
 
 
 def finished(client: Any, dead: str) -> dict[str, Any]:
-    """The latest task, once it runs no more."""
+    """Return the latest task when it has ended, or after ten seconds."""
     deadline = time.monotonic() + 10
     while True:
         (task,) = tasks_of(client, dead)
@@ -39,8 +39,8 @@ def finished(client: Any, dead: str) -> dict[str, Any]:
         time.sleep(0.05)
 
 
-@pytest.mark.known_difference(moto="has no move tasks", elasticmq="names other numbers")
-def test_messages_go_back_to_where_they_came_from(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(moto="does not support move tasks", elasticmq="reports other counts")
+def test_messages_return_to_their_source(client: Any, make_queue: MakeQueue) -> None:
     url, dead = make_dead(client, make_queue, "a", "b")
     client.start_message_move_task(SourceArn=arn_of(client, dead))
     task = finished(client, dead)
@@ -53,8 +53,8 @@ def test_messages_go_back_to_where_they_came_from(client: Any, make_queue: MakeQ
     assert is_empty(client, dead)
 
 
-@pytest.mark.known_difference(moto="has no move tasks")
-def test_messages_go_where_they_are_sent(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(moto="does not support move tasks")
+def test_messages_move_to_a_given_destination(client: Any, make_queue: MakeQueue) -> None:
     url, dead = make_dead(client, make_queue, "a")
     other = make_queue()
     client.start_message_move_task(
@@ -67,8 +67,10 @@ def test_messages_go_where_they_are_sent(client: Any, make_queue: MakeQueue) -> 
     assert is_empty(client, url)
 
 
-@pytest.mark.known_difference(moto="has no move tasks", elasticmq="has handles of its own")
-def test_a_rate_slows_it_down_and_it_can_be_cancelled(
+@pytest.mark.known_difference(
+    moto="does not support move tasks", elasticmq="uses another handle format"
+)
+def test_a_rate_limits_a_move_which_can_be_cancelled(
     client: Any, clock: Any, make_queue: MakeQueue
 ) -> None:
     url, dead = make_dead(client, make_queue, "a", "b", "c", "d")
@@ -95,8 +97,10 @@ def test_a_rate_slows_it_down_and_it_can_be_cancelled(
     assert len(take(client, dead, 4 - moved)) == 4 - moved
 
 
-@pytest.mark.known_difference(moto="has no move tasks", elasticmq="moves messages in flight")
-def test_messages_in_flight_stay(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(
+    moto="does not support move tasks", elasticmq="moves messages in flight"
+)
+def test_messages_in_flight_are_not_moved(client: Any, make_queue: MakeQueue) -> None:
     url, dead = make_dead(client, make_queue, "a", "b")
     held = take_one(client, dead)
     client.start_message_move_task(SourceArn=arn_of(client, dead))
@@ -104,8 +108,8 @@ def test_messages_in_flight_stay(client: Any, make_queue: MakeQueue) -> None:
     assert bodies(take(client, url)) == [{"a": "b", "b": "a"}[held["Body"]]]
 
 
-@pytest.mark.known_difference(moto="has no move tasks", elasticmq="lists all tasks")
-def test_the_latest_task_comes_first(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(moto="does not support move tasks", elasticmq="lists all tasks")
+def test_the_latest_task_is_listed_first(client: Any, make_queue: MakeQueue) -> None:
     _, dead = make_dead(client, make_queue, "a")
     assert tasks_of(client, dead) == []
     for _ in range(2):
@@ -116,8 +120,10 @@ def test_the_latest_task_comes_first(client: Any, make_queue: MakeQueue) -> None
     assert [task["ApproximateNumberOfMessagesMoved"] for task in tasks] == [0, 1]
 
 
-@pytest.mark.known_difference(moto="has no move tasks", elasticmq="has codes of its own")
-def test_handles_that_are_none_are_refused(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(
+    moto="does not support move tasks", elasticmq="uses different error codes"
+)
+def test_invalid_and_unknown_handles_are_refused(client: Any, make_queue: MakeQueue) -> None:
     _, dead = make_dead(client, make_queue)
     with refused("InvalidParameterValue", "Value for parameter TaskHandle is invalid."):
         client.cancel_message_move_task(TaskHandle="nonsense")
@@ -132,8 +138,8 @@ def test_handles_that_are_none_are_refused(client: Any, make_queue: MakeQueue) -
         client.cancel_message_move_task(TaskHandle=handle(arn_of(client, dead) + "-no"))
 
 
-@pytest.mark.known_difference(moto="has no move tasks", elasticmq="moves all at once")
-def test_a_destination_that_is_deleted_fails_the_task(
+@pytest.mark.known_difference(moto="does not support move tasks", elasticmq="moves all at once")
+def test_deleting_the_destination_fails_the_task(
     client: Any, clock: Any, make_queue: MakeQueue
 ) -> None:
     _, dead = make_dead(client, make_queue, "a", "b", "c")
@@ -152,9 +158,11 @@ def test_a_destination_that_is_deleted_fails_the_task(
 
 
 @pytest.mark.known_difference(
-    moto="has no move tasks", elasticmq="shows the handle of a task that is over"
+    moto="does not support move tasks", elasticmq="returns the handle of a finished task"
 )
-def test_an_entry_has_what_was_given_and_no_more(client: Any, make_queue: MakeQueue) -> None:
+def test_a_finished_task_omits_values_that_were_not_given(
+    client: Any, make_queue: MakeQueue
+) -> None:
     _, dead = make_dead(client, make_queue, "a")
     client.start_message_move_task(SourceArn=arn_of(client, dead))
     assert finished(client, dead).keys() == {
@@ -166,15 +174,19 @@ def test_an_entry_has_what_was_given_and_no_more(client: Any, make_queue: MakeQu
     }
 
 
-@pytest.mark.known_difference(moto="has no move tasks")
-def test_the_start_is_told_in_milliseconds(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(moto="does not support move tasks")
+def test_the_start_time_is_in_milliseconds(client: Any, make_queue: MakeQueue) -> None:
     _, dead = make_dead(client, make_queue)
     client.start_message_move_task(SourceArn=arn_of(client, dead))
     assert len(str(finished(client, dead)["StartedTimestamp"])) == 13
 
 
-@pytest.mark.known_difference(moto="has no move tasks", elasticmq="moves all to one queue")
-def test_messages_of_two_sources_go_back_to_each(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(
+    moto="does not support move tasks", elasticmq="moves all to one queue"
+)
+def test_messages_from_two_sources_each_return_to_their_own(
+    client: Any, make_queue: MakeQueue
+) -> None:
     url, dead = make_dead(client, make_queue, "a")
     policy = {"deadLetterTargetArn": arn_of(client, dead), "maxReceiveCount": 1}
     other = make_queue(RedrivePolicy=policy)
@@ -187,8 +199,10 @@ def test_messages_of_two_sources_go_back_to_each(client: Any, make_queue: MakeQu
     assert bodies(take(client, other)) == ["b"]
 
 
-@pytest.mark.known_difference(moto="has no move tasks", elasticmq="keeps the id")
-def test_a_moved_message_is_a_new_one(client: Any, clock: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(moto="does not support move tasks", elasticmq="keeps the ID")
+def test_a_moved_message_has_a_new_id_time_and_receive_count(
+    client: Any, clock: Any, make_queue: MakeQueue
+) -> None:
     url, dead = make_dead(client, make_queue, "a")
     before = take_one(client, dead, VisibilityTimeout=0, AttributeNames=["All"])
     clock.pass_seconds(0.1)
@@ -215,8 +229,10 @@ def test_four_messages_at_a_rate_of_one_take_three_seconds(
     assert (task["Status"], task["ApproximateNumberOfMessagesMoved"]) == ("COMPLETED", 4)
 
 
-@pytest.mark.known_difference(moto="has no move tasks", elasticmq="has codes of its own")
-def test_a_task_that_is_over_cannot_be_cancelled(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(
+    moto="does not support move tasks", elasticmq="uses different error codes"
+)
+def test_a_finished_task_cannot_be_cancelled(client: Any, make_queue: MakeQueue) -> None:
     _, dead = make_dead(client, make_queue, "a")
     handle = client.start_message_move_task(SourceArn=arn_of(client, dead))["TaskHandle"]
     finished(client, dead)
@@ -224,9 +240,9 @@ def test_a_task_that_is_over_cannot_be_cancelled(client: Any, make_queue: MakeQu
         client.cancel_message_move_task(TaskHandle=handle)
 
 
-@pytest.mark.known_difference(moto="has no move tasks", elasticmq="takes it")
+@pytest.mark.known_difference(moto="does not support move tasks", elasticmq="accepts it")
 @pytest.mark.parametrize("rate", [0, 501])
-def test_a_rate_has_bounds(client: Any, make_queue: MakeQueue, rate: int) -> None:
+def test_a_rate_out_of_range_is_refused(client: Any, make_queue: MakeQueue, rate: int) -> None:
     _, dead = make_dead(client, make_queue)
     with refused("InvalidParameterValue"):
         client.start_message_move_task(
@@ -234,9 +250,9 @@ def test_a_rate_has_bounds(client: Any, make_queue: MakeQueue, rate: int) -> Non
         )
 
 
-@pytest.mark.known_difference(moto="has no move tasks", elasticmq="takes it")
+@pytest.mark.known_difference(moto="does not support move tasks", elasticmq="accepts it")
 @pytest.mark.parametrize("count", [0, 11])
-def test_the_number_of_tasks_to_list_has_bounds(
+def test_a_list_size_out_of_range_is_refused(
     client: Any, make_queue: MakeQueue, count: int
 ) -> None:
     _, dead = make_dead(client, make_queue)
@@ -244,19 +260,19 @@ def test_the_number_of_tasks_to_list_has_bounds(
         client.list_message_move_tasks(SourceArn=arn_of(client, dead), MaxResults=count)
 
 
-@pytest.mark.known_difference(moto="has no move tasks", elasticmq="hangs for 20 seconds")
-def test_a_source_is_a_dead_letter_queue(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(moto="does not support move tasks", elasticmq="hangs for 20 seconds")
+def test_a_source_must_be_a_dead_letter_queue(client: Any, make_queue: MakeQueue) -> None:
     with refused(
         "InvalidParameterValue", "Source queue must be configured as a Dead Letter Queue."
     ):
         client.start_message_move_task(SourceArn=arn_of(client, make_queue()))
 
 
-@pytest.mark.known_difference(moto="has no move tasks", elasticmq="has codes of its own")
+@pytest.mark.known_difference(
+    moto="does not support move tasks", elasticmq="uses different error codes"
+)
 @pytest.mark.parametrize("name", ["SourceArn", "DestinationArn"])
-def test_a_queue_that_is_not_there_cannot_be_moved(
-    client: Any, make_queue: MakeQueue, name: str
-) -> None:
+def test_a_missing_queue_cannot_be_moved(client: Any, make_queue: MakeQueue, name: str) -> None:
     _, dead = make_dead(client, make_queue)
     arn = arn_of(client, dead)
     with pytest.raises(client.exceptions.ResourceNotFoundException) as caught:
@@ -268,16 +284,20 @@ def test_a_queue_that_is_not_there_cannot_be_moved(
     )
 
 
-@pytest.mark.known_difference(moto="has no move tasks", elasticmq="has codes of its own")
-def test_tasks_of_a_queue_that_is_not_there(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(
+    moto="does not support move tasks", elasticmq="uses different error codes"
+)
+def test_listing_tasks_of_a_missing_queue_is_refused(client: Any, make_queue: MakeQueue) -> None:
     missing = arn_of(client, make_queue()) + "-no"
     with pytest.raises(client.exceptions.ResourceNotFoundException) as caught:
         client.list_message_move_tasks(SourceArn=missing)
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 404
 
 
-@pytest.mark.known_difference(moto="has no move tasks", elasticmq="has codes of its own")
-def test_an_arn_has_a_form(client: Any) -> None:
+@pytest.mark.known_difference(
+    moto="does not support move tasks", elasticmq="uses different error codes"
+)
+def test_an_invalid_arn_is_refused(client: Any) -> None:
     with refused(
         "InvalidParameterValue",
         "You must use this format to specify the SourceArn:"

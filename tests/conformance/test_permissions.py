@@ -1,4 +1,4 @@
-"""AddPermission and RemovePermission write statements of a policy that nothing enforces."""
+"""AddPermission and RemovePermission change a policy, which is not enforced."""
 
 import json
 from collections.abc import Callable
@@ -30,7 +30,9 @@ def policy_of(client: Any, url: str) -> dict[str, Any]:
     return policy
 
 
-@pytest.mark.known_difference(moto="has another version in it", elasticmq="keeps no permissions")
+@pytest.mark.known_difference(
+    moto="writes another policy version", elasticmq="does not store permissions"
+)
 def test_a_permission_is_a_statement_of_the_policy(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     add(client, url)
@@ -50,7 +52,7 @@ def test_a_permission_is_a_statement_of_the_policy(client: Any, make_queue: Make
     }
 
 
-@pytest.mark.known_difference(elasticmq="keeps no permissions")
+@pytest.mark.known_difference(elasticmq="does not store permissions")
 def test_several_accounts_and_actions_are_lists(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     add(client, url, "two", (ACCOUNT, "222222222222"), ("SendMessage", "ReceiveMessage"))
@@ -61,7 +63,7 @@ def test_several_accounts_and_actions_are_lists(client: Any, make_queue: MakeQue
     ]
 
 
-@pytest.mark.known_difference(elasticmq="keeps no permissions")
+@pytest.mark.known_difference(elasticmq="does not store permissions")
 def test_a_second_permission_is_appended(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     add(client, url, "one")
@@ -69,22 +71,22 @@ def test_a_second_permission_is_appended(client: Any, make_queue: MakeQueue) -> 
     assert [statement["Sid"] for statement in policy_of(client, url)["Statement"]] == ["one", "two"]
 
 
-@pytest.mark.known_difference(elasticmq="keeps no permissions")
-def test_a_permission_for_everything(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(elasticmq="does not store permissions")
+def test_a_permission_can_allow_everything(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     add(client, url, actions=("*",))
     assert policy_of(client, url)["Statement"][0]["Action"] == "SQS:*"
 
 
-def test_nothing_is_enforced(client: Any, make_queue: MakeQueue) -> None:
+def test_permissions_are_not_enforced(client: Any, make_queue: MakeQueue) -> None:
     deny = {"Effect": "Deny", "Principal": "*", "Action": "SQS:*", "Resource": "*"}
     url = make_queue(Policy={"Version": "2012-10-17", "Statement": [deny]})
     send(client, url, "x")
     assert client.receive_message(QueueUrl=url, WaitTimeSeconds=1)["Messages"]
 
 
-@pytest.mark.known_difference(elasticmq="takes it")
-def test_a_label_is_used_once(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(elasticmq="accepts it")
+def test_a_label_can_be_used_only_once(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     add(client, url, "two")
     with refused(
@@ -94,23 +96,23 @@ def test_a_label_is_used_once(client: Any, make_queue: MakeQueue) -> None:
         add(client, url, "two")
 
 
-@pytest.mark.known_difference(moto="takes it", elasticmq="takes it")
-@pytest.mark.parametrize("label", ["a b", "x" * 81, "ä"], ids=["blank", "long", "accent"])
-def test_a_label_has_a_form(client: Any, make_queue: MakeQueue, label: str) -> None:
+@pytest.mark.known_difference(moto="accepts it", elasticmq="accepts it")
+@pytest.mark.parametrize("label", ["a b", "x" * 81, "ä"], ids=["space", "long", "accent"])
+def test_invalid_labels_are_refused(client: Any, make_queue: MakeQueue, label: str) -> None:
     url = make_queue()
     with refused("InvalidParameterValue", f"Value {label} for parameter Label is invalid."):
         add(client, url, label)
     add(client, url, "A-b_9".ljust(80, "x"))
 
 
-@pytest.mark.known_difference(elasticmq="takes it")
-def test_actions_are_needed(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(elasticmq="accepts it")
+def test_actions_are_required(client: Any, make_queue: MakeQueue) -> None:
     with refused("MissingParameter", "The request must contain the parameter Actions."):
         add(client, make_queue(), actions=())
 
 
-@pytest.mark.known_difference(elasticmq="takes it")
-def test_accounts_are_needed(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(elasticmq="accepts it")
+def test_accounts_are_required(client: Any, make_queue: MakeQueue) -> None:
     with refused(
         "InvalidParameterValue",
         "Value [] for parameter PrincipalId is invalid. Reason: Unable to verify.",
@@ -118,16 +120,16 @@ def test_accounts_are_needed(client: Any, make_queue: MakeQueue) -> None:
         add(client, make_queue(), accounts=())
 
 
-@pytest.mark.known_difference(elasticmq="takes it")
-def test_seven_actions_are_the_most(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(elasticmq="accepts it")
+def test_a_permission_has_at_most_seven_actions(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     with refused("OverLimit", "8 Actions were found, maximum allowed is 7."):
         add(client, url, actions=("SendMessage",) * 8)
     assert attribute(client, url, "Policy") is None
 
 
-@pytest.mark.known_difference(moto="takes it", elasticmq="takes it")
-def test_twenty_permissions_are_the_most(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(moto="accepts it", elasticmq="accepts it")
+def test_a_queue_has_at_most_twenty_permissions(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     for number in range(20):
         add(client, url, str(number))
@@ -136,7 +138,7 @@ def test_twenty_permissions_are_the_most(client: Any, make_queue: MakeQueue) -> 
     assert len(policy_of(client, url)["Statement"]) == 20
 
 
-@pytest.mark.known_difference(elasticmq="takes it")
+@pytest.mark.known_difference(elasticmq="accepts it")
 @pytest.mark.parametrize(
     "action",
     [
@@ -152,7 +154,9 @@ def test_twenty_permissions_are_the_most(client: Any, make_queue: MakeQueue) -> 
         "Nonsense",
     ],
 )
-def test_an_action_that_is_for_the_owner(client: Any, make_queue: MakeQueue, action: str) -> None:
+def test_actions_of_the_owner_cannot_be_granted(
+    client: Any, make_queue: MakeQueue, action: str
+) -> None:
     with refused(
         "InvalidParameterValue",
         f"Value SQS:{action} for parameter ActionName is invalid. Reason: Only the queue owner is"
@@ -161,7 +165,7 @@ def test_an_action_that_is_for_the_owner(client: Any, make_queue: MakeQueue, act
         add(client, make_queue(), actions=(action,))
 
 
-@pytest.mark.known_difference(elasticmq="keeps no permissions")
+@pytest.mark.known_difference(elasticmq="does not store permissions")
 def test_a_permission_is_removed_by_its_label(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     add(client, url, "one")
@@ -170,14 +174,14 @@ def test_a_permission_is_removed_by_its_label(client: Any, make_queue: MakeQueue
     assert [statement["Sid"] for statement in policy_of(client, url)["Statement"]] == ["two"]
 
 
-def test_the_policy_goes_with_its_last_statement(client: Any, make_queue: MakeQueue) -> None:
+def test_the_policy_is_removed_with_its_last_statement(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     add(client, url)
     client.remove_permission(QueueUrl=url, Label="one")
     assert attribute(client, url, "Policy") is None
 
 
-@pytest.mark.known_difference(moto="has texts of its own", elasticmq="takes it")
+@pytest.mark.known_difference(moto="uses different error texts", elasticmq="accepts it")
 def test_an_unknown_label_is_refused(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     with refused(

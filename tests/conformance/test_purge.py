@@ -1,4 +1,4 @@
-"""A purge removes every message, and what deduplication remembers."""
+"""A purge removes all messages and all remembered deduplication ids."""
 
 from collections.abc import Callable
 from typing import Any
@@ -29,7 +29,7 @@ def test_a_purge_forgets_deduplication_ids(client: Any, make_queue: MakeQueue) -
     assert take_one(client, url)["Body"] == "after"
 
 
-@pytest.mark.known_difference(elasticmq="may be purged at any time")
+@pytest.mark.known_difference(elasticmq="can be purged at any time")
 def test_a_queue_can_be_purged_once_a_minute(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     client.purge_queue(QueueUrl=url)
@@ -44,7 +44,7 @@ def test_a_queue_can_be_purged_once_a_minute(client: Any, make_queue: MakeQueue)
     assert answer["ResponseMetadata"]["HTTPStatusCode"] == 403
 
 
-def test_other_queues_can_be_purged_meanwhile(client: Any, make_queue: MakeQueue) -> None:
+def test_other_queues_can_be_purged_in_that_minute(client: Any, make_queue: MakeQueue) -> None:
     client.purge_queue(QueueUrl=make_queue())
     client.purge_queue(QueueUrl=make_queue())
 
@@ -62,7 +62,7 @@ def test_a_queue_can_be_purged_again_after_60_seconds(
     client.purge_queue(QueueUrl=url)
 
 
-def test_a_purge_frees_the_groups_of_a_fifo_queue(client: Any, make_queue: MakeQueue) -> None:
+def test_a_purge_releases_the_groups_of_a_fifo_queue(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue(fifo=True, ContentBasedDeduplication="true")
     send(client, url, "held", MessageGroupId="g")
     take_one(client, url)
@@ -71,7 +71,7 @@ def test_a_purge_frees_the_groups_of_a_fifo_queue(client: Any, make_queue: MakeQ
     assert take_one(client, url)["Body"] == "next"
 
 
-def test_a_purge_leaves_attributes_and_tags(client: Any, make_queue: MakeQueue) -> None:
+def test_a_purge_keeps_attributes_and_tags(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue(VisibilityTimeout="11")
     client.tag_queue(QueueUrl=url, Tags={"a": "b"})
     client.purge_queue(QueueUrl=url)

@@ -1,4 +1,4 @@
-"""The older query protocol, requests: forms and query strings."""
+"""Requests of the older query protocol: forms and query strings."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.over_http
 
 
 def in_value(name: str, text: str) -> dict[str, str]:
-    """The parameters of one message attribute under ``name``."""
+    """Return the parameters of one message attribute under ``name``."""
     return {
         f"{name}.Name": "k",
         f"{name}.Value.DataType": "String",
@@ -24,7 +24,7 @@ def in_value(name: str, text: str) -> dict[str, str]:
 
 @pytest.mark.known_difference(moto={"fails on it": ["GET"]})
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_form_or_a_query_string(http: Http, queue_name: str, method: str) -> None:
+def test_parameters_are_a_form_or_a_query_string(http: Http, queue_name: str, method: str) -> None:
     answer = http.query("CreateQueue", {"QueueName": queue_name}, method=method)
     assert answer.status == 200
     url = answer.find("CreateQueueResult/QueueUrl")
@@ -32,7 +32,7 @@ def test_a_form_or_a_query_string(http: Http, queue_name: str, method: str) -> N
     assert url.endswith(f"/{queue_name}")
 
 
-def test_the_url_of_a_queue_stands_for_its_parameter(
+def test_the_path_can_replace_the_queue_url_parameter(
     client: Any, http: Http, make_queue: MakeQueue
 ) -> None:
     url = make_queue()
@@ -40,8 +40,10 @@ def test_the_url_of_a_queue_stands_for_its_parameter(
     assert take_one(client, url)["Body"] == "x"
 
 
-@pytest.mark.known_difference(elasticmq="takes the URL")
-def test_the_parameter_beats_the_url(client: Any, http: Http, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(elasticmq="uses the path")
+def test_the_queue_url_parameter_overrides_the_path(
+    client: Any, http: Http, make_queue: MakeQueue
+) -> None:
     url, other = make_queue(), make_queue()
     http.query("SendMessage", {"MessageBody": "x", "QueueUrl": other}, path_of(url))
     assert take_one(client, other)["Body"] == "x"
@@ -121,7 +123,7 @@ def test_entries_of_a_batch_are_numbered(client: Any, http: Http, make_queue: Ma
 
 
 @pytest.mark.parametrize("operation", ["DeleteMessageBatch", "ChangeMessageVisibilityBatch"])
-def test_entries_of_other_batches(
+def test_entries_of_delete_and_visibility_batches_are_numbered(
     client: Any, http: Http, make_queue: MakeQueue, operation: str
 ) -> None:
     url = make_queue()
@@ -141,7 +143,7 @@ def test_entries_of_other_batches(
     assert (done, failed) == (["a"], ["b"])
 
 
-@pytest.mark.known_difference(elasticmq="keeps no permissions")
+@pytest.mark.known_difference(elasticmq="does not store permissions")
 def test_accounts_and_actions_are_numbered(client: Any, http: Http, make_queue: MakeQueue) -> None:
     url = make_queue()
     params = {"Label": "one", "AWSAccountId.1": "111111111111", "ActionName.1": "SendMessage"}
@@ -152,9 +154,11 @@ def test_accounts_and_actions_are_numbered(client: Any, http: Http, make_queue: 
 
 
 @pytest.mark.known_difference(
-    moto="does not know the newer name", elasticmq="does not know the newer name"
+    moto="does not support the newer name", elasticmq="does not support the newer name"
 )
-def test_names_to_receive_are_numbered(client: Any, http: Http, make_queue: MakeQueue) -> None:
+def test_attribute_names_of_a_receive_are_numbered(
+    client: Any, http: Http, make_queue: MakeQueue
+) -> None:
     url = make_queue()
     attributes = {name: {"DataType": "String", "StringValue": name} for name in ("a", "b")}
     client.send_message(QueueUrl=url, MessageBody="x", MessageAttributes=attributes)
@@ -164,7 +168,7 @@ def test_names_to_receive_are_numbered(client: Any, http: Http, make_queue: Make
     assert [item.findtext("Name") for item in message.iter("Attribute")] == ["SentTimestamp"]
 
 
-#: how SDKs before the end of 2023 send a list or a map that is empty: its name without a value
+#: SDKs from before the end of 2023 send an empty list or map as its name without a value
 EMPTY = [
     ("ReceiveMessage", "AttributeNames"),
     ("ReceiveMessage", "AttributeName"),
@@ -180,7 +184,7 @@ EMPTY = [
     ("CreateQueue", "Tag"),
 ]
 EMPTY_BATCH = "AWS.SimpleQueueService.EmptyBatchRequest"
-#: the same if something must be in it
+#: the same, where an empty list or map is an error
 EMPTY_AND_REFUSED = [
     ("SendMessageBatch", "Entries", EMPTY_BATCH),
     ("SendMessageBatch", "SendMessageBatchRequestEntry", EMPTY_BATCH),
@@ -196,7 +200,7 @@ EMPTY_AND_REFUSED = [
     ("AddPermission", "ActionName", "MissingParameter"),
     ("AddPermission", "AWSAccountIds", "InvalidParameterValue"),
 ]
-#: what each of these operations needs besides
+#: other required parameters of these operations
 NEEDED = {
     "AddPermission": {"Label": "x", "AWSAccountId.1": "111111111111", "ActionName.1": "*"},
     "CreateQueue": {"QueueName": "made-with-nothing"},
@@ -216,7 +220,7 @@ def ask_with_empty(http: Http, make_queue: MakeQueue, operation: str, name: str)
 
 
 @pytest.mark.parametrize(("operation", "name"), EMPTY)
-def test_a_list_or_a_map_without_a_value_is_empty(
+def test_a_list_or_map_without_a_value_is_empty(
     http: Http, make_queue: MakeQueue, operation: str, name: str
 ) -> None:
     answer = ask_with_empty(http, make_queue, operation, name)
@@ -226,16 +230,16 @@ def test_a_list_or_a_map_without_a_value_is_empty(
 
 @pytest.mark.known_difference(
     moto={
-        "takes it": [
+        "accepts it": [
             f"ChangeMessageVisibilityBatch-Entries-{EMPTY_BATCH}",
             "SetQueueAttributes-Attributes-MissingParameter",
             "SetQueueAttributes-Attribute-MissingParameter",
         ]
     },
-    elasticmq="takes it, or has another code for it",
+    elasticmq="accepts it, or uses a different error code",
 )
 @pytest.mark.parametrize(("operation", "name", "code"), EMPTY_AND_REFUSED)
-def test_a_list_or_a_map_without_a_value_is_refused_if_it_must_have_one(
+def test_a_required_list_or_map_without_a_value_is_refused(
     http: Http, make_queue: MakeQueue, operation: str, name: str, code: str
 ) -> None:
     answer = ask_with_empty(http, make_queue, operation, name)
@@ -243,8 +247,10 @@ def test_a_list_or_a_map_without_a_value_is_refused_if_it_must_have_one(
     assert answer.find("Error/Code") == code
 
 
-@pytest.mark.known_difference(moto="knows no such path")
-def test_elasticmq_s_short_url_of_a_queue(client: Any, http: Http, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(moto="does not support this path")
+def test_elasticmqs_short_queue_urls_are_accepted(
+    client: Any, http: Http, make_queue: MakeQueue
+) -> None:
     url = make_queue()
     name = url.rpartition("/")[2]
     assert http.query("SendMessage", {"MessageBody": "x"}, f"/queue/{name}").status == 200

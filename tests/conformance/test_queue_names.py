@@ -1,4 +1,4 @@
-"""Names, URLs and ARNs of queues, and the ids that SQS makes."""
+"""Names, URLs, and ARNs of queues, and the ids that SQS creates."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,16 +13,16 @@ MakeQueue = Callable[..., str]
 MISSING = "AWS.SimpleQueueService.NonExistentQueue"
 
 
-@pytest.mark.known_difference(elasticmq="has codes of its own")
-def test_a_name_has_80_characters_at_most(client: Any, queue_name: str) -> None:
+@pytest.mark.known_difference(elasticmq="uses different error codes")
+def test_a_name_has_at_most_80_characters(client: Any, queue_name: str) -> None:
     name = queue_name + "Az09_-" + "x" * (80 - 6 - len(queue_name))
     assert client.create_queue(QueueName=name)["QueueUrl"].endswith(f"/{name}")
     with refused("InvalidParameterValue"):
         client.create_queue(QueueName=name + "x")
 
 
-@pytest.mark.known_difference(elasticmq="has codes of its own")
-def test_the_suffix_counts_towards_the_80(client: Any, queue_name: str) -> None:
+@pytest.mark.known_difference(elasticmq="uses different error codes")
+def test_the_suffix_counts_toward_the_length(client: Any, queue_name: str) -> None:
     name = queue_name.ljust(75, "x") + ".fifo"
     url = client.create_queue(QueueName=name, Attributes={"FifoQueue": "true"})["QueueUrl"]
     assert url.endswith(f"/{name}")
@@ -30,7 +30,7 @@ def test_the_suffix_counts_towards_the_80(client: Any, queue_name: str) -> None:
         client.create_queue(QueueName="x" + name, Attributes={"FifoQueue": "true"})
 
 
-def test_capitals_count(client: Any, queue_name: str) -> None:
+def test_names_are_case_sensitive(client: Any, queue_name: str) -> None:
     lower, upper = queue_name + "-a", queue_name + "-A"
     assert (
         client.create_queue(QueueName=lower)["QueueUrl"]
@@ -39,13 +39,15 @@ def test_capitals_count(client: Any, queue_name: str) -> None:
     assert len(client.list_queues(QueueNamePrefix=lower)["QueueUrls"]) == 1
 
 
-@pytest.mark.known_difference(moto={"takes it": ["suffix"]}, elasticmq="has codes of its own")
+@pytest.mark.known_difference(
+    moto={"accepts it": ["suffix"]}, elasticmq="uses different error codes"
+)
 @pytest.mark.parametrize(
     "name",
     ["", "with space", "a/b", "dot.ted", "ä", "name.fifo"],
-    ids=["empty", "blank", "slash", "dot", "accent", "suffix"],
+    ids=["empty", "space", "slash", "dot", "accent", "suffix"],
 )
-def test_a_bad_name(client: Any, name: str) -> None:
+def test_invalid_names_are_refused(client: Any, name: str) -> None:
     with refused(
         "InvalidParameterValue",
         "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length",
@@ -53,8 +55,10 @@ def test_a_bad_name(client: Any, name: str) -> None:
         client.create_queue(QueueName=name)
 
 
-@pytest.mark.known_difference(moto="has texts of its own", elasticmq="has codes of its own")
-def test_a_fifo_queue_needs_its_suffix(client: Any, queue_name: str) -> None:
+@pytest.mark.known_difference(
+    moto="uses different error texts", elasticmq="uses different error codes"
+)
+def test_the_name_of_a_fifo_queue_needs_the_suffix(client: Any, queue_name: str) -> None:
     with refused(
         "InvalidParameterValue",
         "The name of a FIFO queue can only include alphanumeric characters, hyphens, or"
@@ -63,7 +67,7 @@ def test_a_fifo_queue_needs_its_suffix(client: Any, queue_name: str) -> None:
         client.create_queue(QueueName=queue_name, Attributes={"FifoQueue": "true"})
 
 
-def test_the_arn_has_account_and_name(client: Any, make_queue: MakeQueue) -> None:
+def test_the_arn_contains_account_and_name(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     account, name = url.split("/")[-2:]
     parts = arn_of(client, url).split(":")
@@ -73,19 +77,19 @@ def test_the_arn_has_account_and_name(client: Any, make_queue: MakeQueue) -> Non
     assert account.isdigit()
 
 
-@pytest.mark.known_difference(elasticmq="has one region of its own")
-def test_the_arn_names_the_region(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(elasticmq="always uses the same region")
+def test_the_arn_contains_the_region(client: Any, make_queue: MakeQueue) -> None:
     assert arn_of(client, make_queue()).split(":")[3] == client.meta.region_name
 
 
-def test_the_host_of_a_url_does_not_count(client: Any, make_queue: MakeQueue) -> None:
+def test_the_host_of_a_queue_url_is_ignored(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     account, name = url.split("/")[-2:]
     send(client, f"https://elsewhere.test:1/{account}/{name}", "x")
     assert take_one(client, url)["Body"] == "x"
 
 
-#: every operation that takes the URL of a queue, and what else it needs
+#: every operation that takes a queue URL, with its other required parameters
 OPERATIONS: dict[str, dict[str, Any]] = {
     "add_permission": {"Label": "x", "AWSAccountIds": ["111111111111"], "Actions": ["*"]},
     "change_message_visibility": {"ReceiptHandle": "", "VisibilityTimeout": 0},
@@ -129,7 +133,9 @@ OPERATIONS: dict[str, dict[str, Any]] = {
     }
 )
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_a_bare_name_stands_for_the_url(client: Any, make_queue: MakeQueue, operation: str) -> None:
+def test_a_name_is_accepted_as_a_queue_url(
+    client: Any, make_queue: MakeQueue, operation: str
+) -> None:
     url = make_queue()
     client.add_permission(QueueUrl=url, Label="kept", AWSAccountIds=["111111111111"], Actions=["*"])
     send(client, url, "x")
@@ -141,11 +147,11 @@ def test_a_bare_name_stands_for_the_url(client: Any, make_queue: MakeQueue, oper
 
 
 @pytest.mark.known_difference(
-    moto={"takes it": ["change_message_visibility_batch"]},
-    elasticmq="takes it, or fails on it, or has codes of its own",
+    moto={"accepts it": ["change_message_visibility_batch"]},
+    elasticmq="accepts it, fails on it, or uses different error codes",
 )
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_a_queue_that_is_not_there(client: Any, make_queue: MakeQueue, operation: str) -> None:
+def test_a_missing_queue_is_refused(client: Any, make_queue: MakeQueue, operation: str) -> None:
     url = make_queue() + "-no"
     options = dict(OPERATIONS[operation])
     if "ReceiptHandle" in options:
@@ -154,16 +160,16 @@ def test_a_queue_that_is_not_there(client: Any, make_queue: MakeQueue, operation
         getattr(client, operation)(QueueUrl=url, **options)
 
 
-@pytest.mark.known_difference(moto="finds no queue there")
-def test_a_stroke_at_the_end_is_harmless(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(moto="does not find the queue")
+def test_a_trailing_slash_is_ignored(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     send(client, url + "/", "x")
     assert take_one(client, url)["Body"] == "x"
 
 
-@pytest.mark.known_difference(elasticmq="has codes of its own")
+@pytest.mark.known_difference(elasticmq="uses different error codes")
 @pytest.mark.parametrize("url", ["http://localhost/", "http://localhost/name", "/", ""])
-def test_a_url_without_account_and_name(client: Any, url: str) -> None:
+def test_a_url_without_account_and_name_is_refused(client: Any, url: str) -> None:
     with refused(MISSING):
         client.send_message(QueueUrl=url, MessageBody="x")
 
@@ -183,8 +189,8 @@ def test_a_receipt_handle_is_new_for_each_delivery(client: Any, make_queue: Make
     assert all(handle.isprintable() and len(handle) > 30 for handle in handles)
 
 
-@pytest.mark.known_difference(elasticmq="takes it")
-def test_a_name_in_two_regions_is_two_queues(session: Any, queue_name: str) -> None:
+@pytest.mark.known_difference(elasticmq="accepts it")
+def test_the_same_name_in_two_regions_is_two_queues(session: Any, queue_name: str) -> None:
     here, there = (session.client("sqs", region_name=name) for name in ("us-east-1", "eu-west-1"))
     url = here.create_queue(QueueName=queue_name)["QueueUrl"]
     with refused(MISSING):

@@ -1,4 +1,4 @@
-"""A receipt handle is the right to one delivery: what it may do, and when no more."""
+"""A receipt handle identifies one delivery: what it can do, and for how long."""
 
 from collections.abc import Callable
 from typing import Any
@@ -26,7 +26,7 @@ def hide(client: Any, url: str, message: dict[str, Any], seconds: int = 30) -> N
 
 
 def received(client: Any, url: str, **options: Any) -> dict[str, Any]:
-    """A message that was sent and received just now."""
+    """Send a message, receive it, and return it."""
     if url.endswith(".fifo"):
         send(client, url, "x", MessageGroupId="g", MessageDeduplicationId="d")
     else:
@@ -34,9 +34,13 @@ def received(client: Any, url: str, **options: Any) -> dict[str, Any]:
     return take_one(client, url, **options)
 
 
-@pytest.mark.known_difference(moto="has texts of its own", elasticmq="has texts of its own")
+@pytest.mark.known_difference(
+    moto="uses different error texts", elasticmq="uses different error texts"
+)
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_a_text_that_is_no_handle(client: Any, make_queue: MakeQueue, operation: str) -> None:
+def test_text_that_is_not_a_handle_is_refused(
+    client: Any, make_queue: MakeQueue, operation: str
+) -> None:
     with refused(
         "ReceiptHandleIsInvalid",
         'The input receipt handle "nonsense" is not a valid receipt handle.',
@@ -46,9 +50,13 @@ def test_a_text_that_is_no_handle(client: Any, make_queue: MakeQueue, operation:
         )
 
 
-@pytest.mark.known_difference(moto="has texts of its own", elasticmq="has texts of its own")
+@pytest.mark.known_difference(
+    moto="uses different error texts", elasticmq="uses different error texts"
+)
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_a_handle_of_another_queue(client: Any, make_queue: MakeQueue, operation: str) -> None:
+def test_a_handle_of_another_queue_is_refused(
+    client: Any, make_queue: MakeQueue, operation: str
+) -> None:
     url, other = make_queue(), make_queue()
     handle = received(client, url)["ReceiptHandle"]
     with refused(
@@ -68,7 +76,9 @@ def test_a_handle_deletes_its_message(client: Any, clock: Any, make_queue: MakeQ
     assert is_empty(client, url)
 
 
-def test_an_expired_handle_still_deletes(client: Any, clock: Any, make_queue: MakeQueue) -> None:
+def test_an_expired_handle_deletes_its_message(
+    client: Any, clock: Any, make_queue: MakeQueue
+) -> None:
     url = make_queue(VisibilityTimeout="1")
     message = received(client, url)
     clock.pass_seconds(1.1)
@@ -76,8 +86,10 @@ def test_an_expired_handle_still_deletes(client: Any, clock: Any, make_queue: Ma
     assert is_empty(client, url)
 
 
-@pytest.mark.known_difference(moto="has codes of its own", elasticmq="refuses older handles")
-def test_a_handle_deletes_what_is_with_somebody_else(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(moto="uses different error codes", elasticmq="refuses older handles")
+def test_an_older_handle_deletes_a_message_that_was_received_again(
+    client: Any, make_queue: MakeQueue
+) -> None:
     url = make_queue()
     first = received(client, url, VisibilityTimeout=0)
     second = take_one(client, url)
@@ -88,14 +100,16 @@ def test_a_handle_deletes_what_is_with_somebody_else(client: Any, make_queue: Ma
 
 
 @pytest.mark.known_difference(elasticmq="refuses the second delete")
-def test_deleting_twice_is_a_success(client: Any, make_queue: MakeQueue) -> None:
+def test_deleting_twice_succeeds(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     message = received(client, url)
     for _ in range(2):
         delete(client, url, message)
 
 
-def test_an_expired_handle_still_hides(client: Any, clock: Any, make_queue: MakeQueue) -> None:
+def test_an_expired_handle_hides_its_message(
+    client: Any, clock: Any, make_queue: MakeQueue
+) -> None:
     url = make_queue(VisibilityTimeout="1")
     message = received(client, url)
     clock.pass_seconds(1.1)
@@ -104,7 +118,7 @@ def test_an_expired_handle_still_hides(client: Any, clock: Any, make_queue: Make
 
 
 @pytest.mark.known_difference(elasticmq="refuses older handles")
-def test_an_older_handle_still_hides(client: Any, make_queue: MakeQueue) -> None:
+def test_an_older_handle_hides_its_message(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     first = received(client, url, VisibilityTimeout=0)
     take_one(client, url, VisibilityTimeout=0)
@@ -112,7 +126,9 @@ def test_an_older_handle_still_hides(client: Any, make_queue: MakeQueue) -> None
     assert is_empty(client, url)
 
 
-@pytest.mark.known_difference(moto="has codes of its own", elasticmq="has codes of its own")
+@pytest.mark.known_difference(
+    moto="uses different error codes", elasticmq="uses different error codes"
+)
 def test_a_deleted_message_cannot_be_hidden(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     message = received(client, url)
@@ -128,8 +144,8 @@ def test_a_deleted_message_cannot_be_hidden(client: Any, make_queue: MakeQueue) 
 # -- FIFO queues -----------------------------------------------------------------------------
 
 
-@pytest.mark.known_difference(moto="takes it", elasticmq="takes it")
-def test_an_expired_handle_of_a_fifo_queue_deletes_nothing(
+@pytest.mark.known_difference(moto="accepts it", elasticmq="accepts it")
+def test_an_expired_handle_of_a_fifo_queue_is_refused(
     client: Any, clock: Any, make_queue: MakeQueue
 ) -> None:
     url = make_queue(fifo=True)
@@ -144,8 +160,10 @@ def test_an_expired_handle_of_a_fifo_queue_deletes_nothing(
     assert take_one(client, url)["Body"] == "x"
 
 
-@pytest.mark.known_difference(moto="has codes of its own", elasticmq="has codes of its own")
-def test_an_extended_handle_of_a_fifo_queue_deletes(
+@pytest.mark.known_difference(
+    moto="uses different error codes", elasticmq="uses different error codes"
+)
+def test_an_extended_handle_of_a_fifo_queue_deletes_its_message(
     client: Any, clock: Any, make_queue: MakeQueue
 ) -> None:
     url = make_queue(fifo=True)
@@ -159,7 +177,7 @@ def test_an_extended_handle_of_a_fifo_queue_deletes(
 
 
 @pytest.mark.known_difference(elasticmq="refuses the second delete")
-def test_deleting_twice_from_a_fifo_queue_is_a_success(client: Any, make_queue: MakeQueue) -> None:
+def test_deleting_twice_from_a_fifo_queue_succeeds(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue(fifo=True)
     message = received(client, url)
     for _ in range(2):
@@ -171,7 +189,7 @@ def test_deleting_twice_from_a_fifo_queue_is_a_success(client: Any, make_queue: 
 
 @pytest.mark.moves_clock
 @pytest.mark.parametrize("fifo", [False, True], ids=["standard", "fifo"])
-def test_the_handle_of_an_expired_message_deletes_without_error(
+def test_deleting_an_expired_message_succeeds(
     client: Any, clock: Any, make_queue: MakeQueue, fifo: bool
 ) -> None:
     url = make_queue(fifo=fifo, MessageRetentionPeriod="60", VisibilityTimeout="120")

@@ -1,4 +1,4 @@
-"""A message that was received too often goes to the dead-letter queue."""
+"""A message that was received too often moves to the dead-letter queue."""
 
 import json
 from collections.abc import Callable
@@ -19,7 +19,7 @@ def with_dead_letters(
     return make_queue(RedrivePolicy=policy, **options), dead
 
 
-def test_it_moves_on_the_receive_after_the_last(client: Any, make_queue: MakeQueue) -> None:
+def test_a_message_moves_on_the_receive_after_its_last(client: Any, make_queue: MakeQueue) -> None:
     url, dead = with_dead_letters(client, make_queue, 2)
     send(client, url, "x")
     for _ in range(2):
@@ -29,7 +29,7 @@ def test_it_moves_on_the_receive_after_the_last(client: Any, make_queue: MakeQue
     assert take_one(client, dead)["Body"] == "x"
 
 
-def test_nothing_moves_unless_somebody_receives(
+def test_a_message_moves_only_during_a_receive(
     client: Any, clock: Any, make_queue: MakeQueue
 ) -> None:
     url, dead = with_dead_letters(client, make_queue)
@@ -42,7 +42,9 @@ def test_nothing_moves_unless_somebody_receives(
 
 
 @pytest.mark.known_difference(elasticmq="moves a message when its timeout ends")
-def test_the_moving_receive_delivers_the_next(client: Any, make_queue: MakeQueue) -> None:
+def test_the_receive_that_moves_a_message_returns_the_next_one(
+    client: Any, make_queue: MakeQueue
+) -> None:
     url, dead = with_dead_letters(client, make_queue)
     send(client, url, "first", "second")
     assert take_one(client, url, VisibilityTimeout=0)["Body"] == "first"
@@ -52,7 +54,7 @@ def test_the_moving_receive_delivers_the_next(client: Any, make_queue: MakeQueue
 
 
 @pytest.mark.known_difference(moto="does not name the source")
-def test_it_keeps_what_it_was_and_tells_where_it_came_from(
+def test_a_dead_letter_keeps_its_attributes_and_names_its_source(
     client: Any, make_queue: MakeQueue
 ) -> None:
     url, dead = with_dead_letters(client, make_queue)
@@ -64,7 +66,7 @@ def test_it_keeps_what_it_was_and_tells_where_it_came_from(
     after = take_one(client, dead, **wanted)
     assert after["MessageId"] == message_id
     assert after["MessageAttributes"] == attributes
-    # The receive that moves it does not count, and the count goes on.
+    # The receive that moves it does not count. The count continues after the move.
     assert after["Attributes"].pop("ApproximateReceiveCount") == "2"
     assert after["Attributes"].pop("DeadLetterQueueSourceArn") == arn_of(client, url)
     del before["Attributes"]["ApproximateReceiveCount"]
@@ -72,7 +74,7 @@ def test_it_keeps_what_it_was_and_tells_where_it_came_from(
 
 
 @pytest.mark.known_difference(moto="refuses the old handle", elasticmq="refuses the old handle")
-def test_an_old_handle_is_void_after_the_move(client: Any, make_queue: MakeQueue) -> None:
+def test_an_old_handle_has_no_effect_after_the_move(client: Any, make_queue: MakeQueue) -> None:
     url, dead = with_dead_letters(client, make_queue)
     send(client, url, "x")
     handle = take_one(client, url, VisibilityTimeout=0)["ReceiptHandle"]
@@ -84,7 +86,7 @@ def test_an_old_handle_is_void_after_the_move(client: Any, make_queue: MakeQueue
 @pytest.mark.known_difference(
     moto="counts the receives of all queues", elasticmq="moves a message when its timeout ends"
 )
-def test_in_a_chain_the_receives_of_each_queue_count(client: Any, make_queue: MakeQueue) -> None:
+def test_each_queue_of_a_chain_counts_its_own_receives(client: Any, make_queue: MakeQueue) -> None:
     middle, last = with_dead_letters(client, make_queue, 2)
     policy = {"deadLetterTargetArn": arn_of(client, middle), "maxReceiveCount": 2}
     url = make_queue(RedrivePolicy=policy)
@@ -98,7 +100,7 @@ def test_in_a_chain_the_receives_of_each_queue_count(client: Any, make_queue: Ma
     assert take_one(client, last)["Body"] == "x"
 
 
-def test_a_fifo_group_goes_on_in_the_same_receive(client: Any, make_queue: MakeQueue) -> None:
+def test_a_fifo_group_continues_in_the_same_receive(client: Any, make_queue: MakeQueue) -> None:
     url, dead = with_dead_letters(client, make_queue, fifo=True, ContentBasedDeduplication="true")
     send(client, url, "a", "b", MessageGroupId="g")
     assert take_one(client, url, VisibilityTimeout=0)["Body"] == "a"
@@ -108,8 +110,8 @@ def test_a_fifo_group_goes_on_in_the_same_receive(client: Any, make_queue: MakeQ
     assert message["Attributes"]["MessageGroupId"] == "g"
 
 
-@pytest.mark.known_difference(elasticmq="answers nothing when it has moved a message")
-def test_a_fifo_receive_that_moves_all_of_a_group_delivers_the_next_group(
+@pytest.mark.known_difference(elasticmq="returns no messages after it moved one")
+def test_a_fifo_receive_that_moves_a_whole_group_returns_the_next_group(
     client: Any, make_queue: MakeQueue
 ) -> None:
     url, dead = with_dead_letters(client, make_queue, fifo=True, ContentBasedDeduplication="true")
@@ -122,8 +124,8 @@ def test_a_fifo_receive_that_moves_all_of_a_group_delivers_the_next_group(
     assert take_one(client, dead)["Body"] == "a"
 
 
-@pytest.mark.known_difference(moto="keeps the old id")
-def test_two_messages_of_one_deduplication_id_both_arrive(
+@pytest.mark.known_difference(moto="keeps the old ID")
+def test_two_dead_letters_with_one_deduplication_id_both_arrive(
     client: Any, make_queue: MakeQueue
 ) -> None:
     url, dead = with_dead_letters(client, make_queue, fifo=True)
@@ -139,8 +141,10 @@ def test_two_messages_of_one_deduplication_id_both_arrive(
         client.delete_message(QueueUrl=dead, ReceiptHandle=message["ReceiptHandle"])
 
 
-@pytest.mark.known_difference(moto="moves it into nothing", elasticmq="moves it into nothing")
-def test_a_message_stays_if_the_target_is_gone(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(moto="moves it, so it is lost", elasticmq="moves it, so it is lost")
+def test_a_message_stays_if_the_dead_letter_queue_is_deleted(
+    client: Any, make_queue: MakeQueue
+) -> None:
     url, dead = with_dead_letters(client, make_queue)
     send(client, url, "x")
     client.delete_queue(QueueUrl=dead)
@@ -148,8 +152,10 @@ def test_a_message_stays_if_the_target_is_gone(client: Any, make_queue: MakeQueu
         take_one(client, url, VisibilityTimeout=0)
 
 
-def test_the_count_goes_on_in_the_dead_letter_queue(client: Any, make_queue: MakeQueue) -> None:
-    """The receive that moves it does not count."""
+def test_the_receive_count_continues_in_the_dead_letter_queue(
+    client: Any, make_queue: MakeQueue
+) -> None:
+    """The receive that moves the message does not count."""
     url, dead = with_dead_letters(client, make_queue)
     send(client, url, "x")
     take_one(client, url, VisibilityTimeout=0)
@@ -158,7 +164,7 @@ def test_the_count_goes_on_in_the_dead_letter_queue(client: Any, make_queue: Mak
     assert message["Attributes"] == {"ApproximateReceiveCount": "2"}
 
 
-def test_the_delay_of_the_dead_letter_queue_is_not_for_it(
+def test_the_delay_of_the_dead_letter_queue_does_not_apply(
     client: Any, make_queue: MakeQueue
 ) -> None:
     url, dead = with_dead_letters(client, make_queue)
@@ -172,7 +178,9 @@ def test_the_delay_of_the_dead_letter_queue_is_not_for_it(
 @pytest.mark.known_difference(
     moto="does not deliver it again", elasticmq="does not deliver it again"
 )
-def test_a_queue_that_is_its_own_target_delivers_on(client: Any, make_queue: MakeQueue) -> None:
+def test_a_queue_that_is_its_own_dead_letter_queue_keeps_delivering(
+    client: Any, make_queue: MakeQueue
+) -> None:
     url = make_queue()
     policy = {"deadLetterTargetArn": arn_of(client, url), "maxReceiveCount": 1}
     client.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": json.dumps(policy)})
@@ -181,7 +189,7 @@ def test_a_queue_that_is_its_own_target_delivers_on(client: Any, make_queue: Mak
         assert take_one(client, url, VisibilityTimeout=0)["Body"] == "x"
 
 
-def test_a_new_policy_is_for_messages_that_are_there(client: Any, make_queue: MakeQueue) -> None:
+def test_a_new_policy_applies_to_existing_messages(client: Any, make_queue: MakeQueue) -> None:
     dead, url = make_queue(), make_queue()
     send(client, url, "x")
     for _ in range(2):
@@ -192,8 +200,8 @@ def test_a_new_policy_is_for_messages_that_are_there(client: Any, make_queue: Ma
     assert take_one(client, dead)["Body"] == "x"
 
 
-@pytest.mark.known_difference(moto="answers no sequence numbers", elasticmq="keeps the number")
-def test_a_fifo_dead_letter_has_a_new_number(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(moto="returns no sequence numbers", elasticmq="keeps the number")
+def test_a_fifo_dead_letter_has_a_new_sequence_number(client: Any, make_queue: MakeQueue) -> None:
     url, dead = with_dead_letters(client, make_queue, fifo=True, ContentBasedDeduplication="true")
     number = client.send_message(QueueUrl=url, MessageBody="x", MessageGroupId="g")[
         "SequenceNumber"
@@ -204,8 +212,10 @@ def test_a_fifo_dead_letter_has_a_new_number(client: Any, make_queue: MakeQueue)
     assert message["Attributes"]["SequenceNumber"] > number
 
 
-@pytest.mark.known_difference(moto="forgets the id with the message")
-def test_the_source_still_knows_the_deduplication_id(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(moto="forgets the ID with the message")
+def test_the_source_still_remembers_the_deduplication_id(
+    client: Any, make_queue: MakeQueue
+) -> None:
     url, _ = with_dead_letters(client, make_queue, fifo=True)
     options = {"MessageGroupId": "g", "MessageDeduplicationId": "d"}
     send(client, url, "x", **options)

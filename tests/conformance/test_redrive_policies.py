@@ -1,4 +1,4 @@
-"""Redrive policies and redrive allow policies: their form, and who may name whom."""
+"""Redrive policies and redrive allow policies: their format, and which queues they allow."""
 
 import json
 from collections.abc import Callable
@@ -21,14 +21,18 @@ def to(client: Any, dead: str, count: object = 1) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("count", [5, "5"], ids=["number", "text"])
-def test_the_count_is_shown_as_a_number(client: Any, make_queue: MakeQueue, count: object) -> None:
+def test_the_receive_count_is_returned_as_a_number(
+    client: Any, make_queue: MakeQueue, count: object
+) -> None:
     dead = make_queue()
     url = make_queue(RedrivePolicy=to(client, dead, count))
     assert json.loads(attribute(client, url, "RedrivePolicy") or "") == to(client, dead, 5)
 
 
 @pytest.mark.parametrize("count", [1, 1000])
-def test_the_bounds_of_the_count_are_taken(client: Any, make_queue: MakeQueue, count: int) -> None:
+def test_the_smallest_and_largest_receive_counts_are_accepted(
+    client: Any, make_queue: MakeQueue, count: int
+) -> None:
     make_queue(RedrivePolicy=to(client, make_queue(), count))
 
 
@@ -46,11 +50,13 @@ WRONG: dict[str, object] = {
 
 
 @pytest.mark.known_difference(
-    moto="takes it, or fails on it, or has codes of its own",
-    elasticmq="takes it, or fails on it, or has codes of its own",
+    moto="accepts it, fails on it, or uses different error codes",
+    elasticmq="accepts it, fails on it, or uses different error codes",
 )
 @pytest.mark.parametrize("wrong", WRONG)
-def test_a_policy_that_makes_no_sense(client: Any, make_queue: MakeQueue, wrong: str) -> None:
+def test_invalid_redrive_policies_are_refused(
+    client: Any, make_queue: MakeQueue, wrong: str
+) -> None:
     policy = json.loads(json.dumps(WRONG[wrong]).replace("TARGET", arn_of(client, make_queue())))
     url = make_queue()
     with refused("InvalidParameterValue", "for parameter RedrivePolicy is invalid. Reason: "):
@@ -60,7 +66,9 @@ def test_a_policy_that_makes_no_sense(client: Any, make_queue: MakeQueue, wrong:
 
 @pytest.mark.known_difference(elasticmq="refuses an empty policy")
 @pytest.mark.parametrize("empty", ["", "{}"], ids=["empty", "braces"])
-def test_an_empty_policy_takes_it_away(client: Any, make_queue: MakeQueue, empty: str) -> None:
+def test_an_empty_policy_removes_the_redrive_policy(
+    client: Any, make_queue: MakeQueue, empty: str
+) -> None:
     url = make_queue(RedrivePolicy=to(client, make_queue()))
     set_policy(client, url, empty)
     assert attribute(client, url, "RedrivePolicy") is None
@@ -69,8 +77,10 @@ def test_an_empty_policy_takes_it_away(client: Any, make_queue: MakeQueue, empty
         take_one(client, url, VisibilityTimeout=0)
 
 
-@pytest.mark.known_difference(moto="has codes of its own", elasticmq="has codes of its own")
-def test_the_target_must_exist(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(
+    moto="uses different error codes", elasticmq="uses different error codes"
+)
+def test_the_dead_letter_queue_must_exist(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     policy = to(client, url)
     policy["deadLetterTargetArn"] = f"{policy['deadLetterTargetArn']}-no"
@@ -78,8 +88,8 @@ def test_the_target_must_exist(client: Any, make_queue: MakeQueue) -> None:
         set_policy(client, url, policy)
 
 
-@pytest.mark.known_difference(moto="has codes of its own", elasticmq="takes it")
-def test_the_target_must_be_in_the_same_region(
+@pytest.mark.known_difference(moto="uses different error codes", elasticmq="accepts it")
+def test_the_dead_letter_queue_must_be_in_the_same_region(
     client: Any, session: Any, make_queue: MakeQueue, queue_name: str
 ) -> None:
     elsewhere = session.client("sqs", region_name="eu-west-1")
@@ -88,9 +98,11 @@ def test_the_target_must_be_in_the_same_region(
         set_policy(client, make_queue(), to(elsewhere, dead))
 
 
-@pytest.mark.known_difference(moto="takes it, or has codes of its own", elasticmq="takes it")
+@pytest.mark.known_difference(
+    moto="accepts it, or uses different error codes", elasticmq="accepts it"
+)
 @pytest.mark.parametrize("fifo", [True, False], ids=["fifo", "standard"])
-def test_the_target_must_be_of_the_same_type(
+def test_the_dead_letter_queue_must_have_the_same_type(
     client: Any, make_queue: MakeQueue, fifo: bool
 ) -> None:
     dead = make_queue(fifo=not fifo)
@@ -98,29 +110,29 @@ def test_the_target_must_be_of_the_same_type(
         set_policy(client, make_queue(fifo=fifo), to(client, dead))
 
 
-def test_a_queue_may_name_itself(client: Any, make_queue: MakeQueue) -> None:
+def test_a_queue_can_be_its_own_dead_letter_queue(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     set_policy(client, url, to(client, url))
     assert json.loads(attribute(client, url, "RedrivePolicy") or "") == to(client, url)
 
 
-# -- who allows whom -------------------------------------------------------------------------
+# -- redrive allow policies ------------------------------------------------------------------
 
 
-@pytest.mark.known_difference(moto="takes it", elasticmq="takes it")
-def test_a_target_that_allows_nobody(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(moto="accepts it", elasticmq="accepts it")
+def test_deny_all_refuses_every_source(client: Any, make_queue: MakeQueue) -> None:
     dead = make_queue(RedriveAllowPolicy={"redrivePermission": "denyAll"})
     with refused("InvalidParameterValue"):
         set_policy(client, make_queue(), to(client, dead))
 
 
-def test_a_target_that_allows_all(client: Any, make_queue: MakeQueue) -> None:
+def test_allow_all_accepts_any_source(client: Any, make_queue: MakeQueue) -> None:
     dead = make_queue(RedriveAllowPolicy={"redrivePermission": "allowAll"})
     set_policy(client, make_queue(), to(client, dead))
 
 
-@pytest.mark.known_difference(moto="takes it", elasticmq="does not know the attribute")
-def test_a_target_that_allows_some(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(moto="accepts it", elasticmq="does not support the attribute")
+def test_by_queue_accepts_only_listed_sources(client: Any, make_queue: MakeQueue) -> None:
     url, other, dead = make_queue(), make_queue(), make_queue()
     allowed = {"redrivePermission": "byQueue", "sourceQueueArns": [arn_of(client, url)]}
     set_policy(client, dead, allowed, "RedriveAllowPolicy")
@@ -129,8 +141,10 @@ def test_a_target_that_allows_some(client: Any, make_queue: MakeQueue) -> None:
         set_policy(client, other, to(client, dead))
 
 
-@pytest.mark.known_difference(elasticmq="does not know the attribute")
-def test_existing_policies_are_not_looked_at_again(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(elasticmq="does not support the attribute")
+def test_an_allow_policy_does_not_affect_existing_policies(
+    client: Any, make_queue: MakeQueue
+) -> None:
     dead = make_queue()
     url = make_queue(RedrivePolicy=to(client, dead))
     set_policy(client, dead, {"redrivePermission": "denyAll"}, "RedriveAllowPolicy")
@@ -153,18 +167,18 @@ WRONG_ALLOWANCE: dict[str, object] = {
 }
 
 
-@pytest.mark.known_difference(moto="takes it", elasticmq="has codes of its own")
+@pytest.mark.known_difference(moto="accepts it", elasticmq="uses different error codes")
 @pytest.mark.parametrize("wrong", WRONG_ALLOWANCE)
-def test_an_allow_policy_that_makes_no_sense(
-    client: Any, make_queue: MakeQueue, wrong: str
-) -> None:
+def test_invalid_allow_policies_are_refused(client: Any, make_queue: MakeQueue, wrong: str) -> None:
     url = make_queue()
     text = json.dumps(WRONG_ALLOWANCE[wrong]).replace("ARN", arn_of(client, url))
     with refused("InvalidAttributeValue"):
         set_policy(client, url, json.loads(text), "RedriveAllowPolicy")
 
 
-@pytest.mark.known_difference(moto="knows no allow policy", elasticmq="does not know the attribute")
+@pytest.mark.known_difference(
+    moto="does not support allow policies", elasticmq="does not support the attribute"
+)
 def test_ten_sources_can_be_allowed(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     arn = arn_of(client, url)

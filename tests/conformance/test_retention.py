@@ -1,4 +1,4 @@
-"""A message whose age reaches the retention period is gone: minutes and days on a moved clock."""
+"""A message is deleted when its age reaches the retention period."""
 
 from collections.abc import Callable
 from typing import Any
@@ -34,7 +34,7 @@ def test_a_message_is_kept_for_the_period_and_no_longer(
     assert counts(client, url) == (0, 0, 0)
 
 
-def test_the_default_is_four_days(client: Any, clock: Any, make_queue: MakeQueue) -> None:
+def test_the_default_retention_is_four_days(client: Any, clock: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     send(client, url, "x")
     clock.pass_seconds(4 * 86_400 - 1)
@@ -43,7 +43,9 @@ def test_the_default_is_four_days(client: Any, clock: Any, make_queue: MakeQueue
     assert counts(client, url) == (0, 0, 0)
 
 
-def test_fourteen_days_are_the_longest(client: Any, clock: Any, make_queue: MakeQueue) -> None:
+def test_the_longest_retention_is_fourteen_days(
+    client: Any, clock: Any, make_queue: MakeQueue
+) -> None:
     url = make_queue(MessageRetentionPeriod="1209600")
     send(client, url, "x")
     clock.pass_seconds(14 * 86_400 - 1)
@@ -52,7 +54,7 @@ def test_fourteen_days_are_the_longest(client: Any, clock: Any, make_queue: Make
     assert is_empty(client, url)
 
 
-def test_it_ends_messages_in_flight_too(client: Any, clock: Any, make_queue: MakeQueue) -> None:
+def test_messages_in_flight_expire_too(client: Any, clock: Any, make_queue: MakeQueue) -> None:
     url = make_queue(MessageRetentionPeriod="60", VisibilityTimeout="120")
     send(client, url, "x")
     take_one(client, url)
@@ -63,14 +65,14 @@ def test_it_ends_messages_in_flight_too(client: Any, clock: Any, make_queue: Mak
     assert is_empty(client, url)
 
 
-def test_it_ends_delayed_messages_too(client: Any, clock: Any, make_queue: MakeQueue) -> None:
+def test_delayed_messages_expire_too(client: Any, clock: Any, make_queue: MakeQueue) -> None:
     url = make_queue(MessageRetentionPeriod="60")
     send(client, url, "x", DelaySeconds=120)
     clock.pass_seconds(60)
     assert counts(client, url) == (0, 0, 0)
 
 
-def test_a_shorter_period_ends_older_messages(
+def test_a_shorter_retention_removes_older_messages(
     client: Any, clock: Any, make_queue: MakeQueue
 ) -> None:
     url = make_queue()
@@ -81,7 +83,7 @@ def test_a_shorter_period_ends_older_messages(
     assert take_one(client, url)["Body"] == "new"
 
 
-def test_an_expired_first_message_frees_its_group(
+def test_an_expired_first_message_releases_its_group(
     client: Any, clock: Any, make_queue: MakeQueue
 ) -> None:
     url = make_queue(
@@ -99,7 +101,7 @@ def test_an_expired_first_message_frees_its_group(
     assert take_one(client, url)["Body"] == "b"
 
 
-def test_a_dead_letter_is_as_old_as_its_first_send(
+def test_the_age_of_a_dead_letter_counts_from_its_send(
     client: Any, clock: Any, make_queue: MakeQueue
 ) -> None:
     url, dead = with_dead_letters(client, make_queue)
@@ -112,7 +114,7 @@ def test_a_dead_letter_is_as_old_as_its_first_send(
     assert counts(client, dead) == (0, 0, 0)
 
 
-def test_a_fifo_dead_letter_is_as_old_as_its_move(
+def test_the_age_of_a_fifo_dead_letter_counts_from_its_move(
     client: Any, clock: Any, make_queue: MakeQueue
 ) -> None:
     url, dead = with_dead_letters(client, make_queue, fifo=True)

@@ -1,4 +1,4 @@
-"""A message arrives as it was sent, with digests and attributes."""
+"""A message is received as it was sent, with digests and attributes."""
 
 import hashlib
 from collections.abc import Callable
@@ -22,18 +22,18 @@ def test_a_message_arrives_with_its_digest(client: Any, make_queue: MakeQueue) -
     assert received["MD5OfBody"] == sent["MD5OfMessageBody"] == digest
 
 
-def test_the_answer_to_a_plain_send_has_no_more(client: Any, make_queue: MakeQueue) -> None:
+def test_a_plain_send_returns_only_id_and_digest(client: Any, make_queue: MakeQueue) -> None:
     answer = client.send_message(QueueUrl=make_queue(), MessageBody="message")
     answer.pop("ResponseMetadata", None)
     assert answer.keys() == {"MessageId", "MD5OfMessageBody"}
 
 
-@pytest.mark.known_difference(elasticmq="answers an empty list")
-def test_an_empty_receive_has_no_messages(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(elasticmq="returns an empty list")
+def test_an_empty_receive_omits_the_messages(client: Any, make_queue: MakeQueue) -> None:
     assert "Messages" not in client.receive_message(QueueUrl=make_queue())
 
 
-def test_a_deleted_message_does_not_come_again(
+def test_a_deleted_message_is_not_received_again(
     client: Any, clock: Any, make_queue: MakeQueue
 ) -> None:
     url = make_queue(VisibilityTimeout="1")
@@ -44,7 +44,7 @@ def test_a_deleted_message_does_not_come_again(
     assert is_empty(client, url)
 
 
-def test_a_group_on_a_standard_queue_orders_nothing(client: Any, make_queue: MakeQueue) -> None:
+def test_a_group_does_not_order_a_standard_queue(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     for text in "ab":
         answer = client.send_message(QueueUrl=url, MessageBody=text, MessageGroupId="g")
@@ -54,7 +54,7 @@ def test_a_group_on_a_standard_queue_orders_nothing(client: Any, make_queue: Mak
     assert len(take(client, url)) == 1
 
 
-def test_the_answer_to_a_fifo_send_has_a_number(client: Any, make_queue: MakeQueue) -> None:
+def test_a_fifo_send_returns_a_sequence_number(client: Any, make_queue: MakeQueue) -> None:
     answer = client.send_message(
         QueueUrl=make_queue(fifo=True),
         MessageBody="x",
@@ -71,13 +71,13 @@ def test_the_answer_to_a_fifo_send_has_a_number(client: Any, make_queue: MakeQue
     }
 
 
-def test_one_message_if_nothing_else_is_asked_for(client: Any, make_queue: MakeQueue) -> None:
+def test_a_receive_returns_one_message_by_default(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     send(client, url, "a", "b")
     assert len(client.receive_message(QueueUrl=url, WaitTimeSeconds=1)["Messages"]) == 1
 
 
-def test_one_receive_gives_ten_messages_oldest_first(client: Any, make_queue: MakeQueue) -> None:
+def test_one_receive_returns_ten_messages_oldest_first(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     texts = [str(n) for n in range(11)]
     send(client, url, *texts)
@@ -86,15 +86,15 @@ def test_one_receive_gives_ten_messages_oldest_first(client: Any, make_queue: Ma
     assert bodies(take(client, url)) == texts[10:]
 
 
-def test_each_message_comes_once_while_it_is_hidden(client: Any, make_queue: MakeQueue) -> None:
+def test_a_hidden_message_is_not_received_again(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     ids = send(client, url, *"abcdefghijkl")
     assert sorted(message["MessageId"] for message in take(client, url, 12)) == sorted(ids)
     assert is_empty(client, url)
 
 
-@pytest.mark.known_difference(moto="takes it", elasticmq="has texts of its own")
-def test_deduplication_is_not_for_standard_queues(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(moto="accepts it", elasticmq="uses different error texts")
+def test_a_standard_queue_refuses_a_deduplication_id(client: Any, make_queue: MakeQueue) -> None:
     with refused(
         "InvalidParameterValue",
         "Value d for parameter MessageDeduplicationId is invalid. Reason: The request includes a"
@@ -103,14 +103,14 @@ def test_deduplication_is_not_for_standard_queues(client: Any, make_queue: MakeQ
         client.send_message(QueueUrl=make_queue(), MessageBody="x", MessageDeduplicationId="d")
 
 
-def test_a_group_on_a_standard_queue_locks_nothing(client: Any, make_queue: MakeQueue) -> None:
+def test_a_group_does_not_block_a_standard_queue(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     send(client, url, "a", "b", MessageGroupId="g")
     assert len(take(client, url)) == 1
     assert len(take(client, url)) == 1
 
 
-def test_a_group_in_a_batch_to_a_standard_queue(client: Any, make_queue: MakeQueue) -> None:
+def test_a_batch_to_a_standard_queue_can_have_groups(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     entry = {"Id": "a", "MessageBody": "x", "MessageGroupId": "tenant-1"}
     client.send_message_batch(QueueUrl=url, Entries=[entry])

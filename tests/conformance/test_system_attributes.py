@@ -1,4 +1,4 @@
-"""The system attributes of a received message: which there are, and who has them."""
+"""The system attributes of received messages."""
 
 import hashlib
 from collections.abc import Callable
@@ -26,20 +26,24 @@ def attributes_of(client: Any, url: str, *names: str, **options: Any) -> dict[st
     return attributes
 
 
-def test_all_of_a_plain_message(client: Any, make_queue: MakeQueue) -> None:
+def test_all_returns_the_attributes_of_a_standard_message(
+    client: Any, make_queue: MakeQueue
+) -> None:
     url = make_queue()
     send(client, url, "x")
     assert attributes_of(client, url, "All").keys() == PLAIN
 
 
-def test_all_of_a_fifo_message(client: Any, make_queue: MakeQueue) -> None:
+def test_all_returns_the_attributes_of_a_fifo_message(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue(fifo=True)
     send(client, url, "x", MessageGroupId="g", MessageDeduplicationId="d")
     assert attributes_of(client, url, "All").keys() == PLAIN | FIFO
 
 
 @pytest.mark.parametrize("name", sorted(PLAIN))
-def test_one_is_asked_for_by_its_name(client: Any, make_queue: MakeQueue, name: str) -> None:
+def test_one_attribute_can_be_requested_by_name(
+    client: Any, make_queue: MakeQueue, name: str
+) -> None:
     url = make_queue()
     send(client, url, "x")
     (value,) = attributes_of(client, url, name).values()
@@ -47,7 +51,7 @@ def test_one_is_asked_for_by_its_name(client: Any, make_queue: MakeQueue, name: 
     assert value
 
 
-def test_the_times_are_whole_milliseconds(client: Any, make_queue: MakeQueue) -> None:
+def test_timestamps_are_whole_milliseconds(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     send(client, url, "x")
     attributes = attributes_of(client, url, "All")
@@ -58,7 +62,9 @@ def test_the_times_are_whole_milliseconds(client: Any, make_queue: MakeQueue) ->
     assert int(sent) <= int(first)
 
 
-def test_the_count_has_this_delivery_in_it(client: Any, make_queue: MakeQueue) -> None:
+def test_the_receive_count_includes_the_current_delivery(
+    client: Any, make_queue: MakeQueue
+) -> None:
     url = make_queue()
     send(client, url, "x")
     for count in "123":
@@ -66,7 +72,9 @@ def test_the_count_has_this_delivery_in_it(client: Any, make_queue: MakeQueue) -
         assert attributes == {"ApproximateReceiveCount": count}
 
 
-def test_the_first_receive_stays(client: Any, clock: Any, make_queue: MakeQueue) -> None:
+def test_the_first_receive_timestamp_does_not_change(
+    client: Any, clock: Any, make_queue: MakeQueue
+) -> None:
     url = make_queue()
     send(client, url, "x")
     name = "ApproximateFirstReceiveTimestamp"
@@ -75,14 +83,16 @@ def test_the_first_receive_stays(client: Any, clock: Any, make_queue: MakeQueue)
     assert attributes_of(client, url, name) == first
 
 
-def test_group_and_deduplication_id_of_a_fifo_message(client: Any, make_queue: MakeQueue) -> None:
+def test_a_fifo_message_has_its_group_and_deduplication_id(
+    client: Any, make_queue: MakeQueue
+) -> None:
     url = make_queue(fifo=True)
     send(client, url, "x", MessageGroupId="g", MessageDeduplicationId="d")
     attributes = attributes_of(client, url, "MessageGroupId", "MessageDeduplicationId")
     assert attributes == {"MessageGroupId": "g", "MessageDeduplicationId": "d"}
 
 
-def test_the_deduplication_id_by_content_is_a_digest(client: Any, make_queue: MakeQueue) -> None:
+def test_a_content_based_deduplication_id_is_a_digest(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue(fifo=True, ContentBasedDeduplication="true")
     send(client, url, "x", MessageGroupId="g")
     digest = hashlib.sha256(b"x").hexdigest()
@@ -90,8 +100,8 @@ def test_the_deduplication_id_by_content_is_a_digest(client: Any, make_queue: Ma
     assert attributes == {"MessageDeduplicationId": digest}
 
 
-@pytest.mark.known_difference(moto="answers no sequence numbers")
-def test_the_sequence_number_is_that_of_the_send(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(moto="returns no sequence numbers")
+def test_the_sequence_number_equals_that_of_the_send(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue(fifo=True, ContentBasedDeduplication="true")
     number = client.send_message(QueueUrl=url, MessageBody="x", MessageGroupId="g")[
         "SequenceNumber"
@@ -99,7 +109,7 @@ def test_the_sequence_number_is_that_of_the_send(client: Any, make_queue: MakeQu
     assert attributes_of(client, url, "SequenceNumber") == {"SequenceNumber": number}
 
 
-def test_the_group_of_a_standard_message(client: Any, make_queue: MakeQueue) -> None:
+def test_a_standard_message_can_have_a_group(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     send(client, url, "x", MessageGroupId="g")
     attributes = attributes_of(client, url, "All")
@@ -107,7 +117,7 @@ def test_the_group_of_a_standard_message(client: Any, make_queue: MakeQueue) -> 
     assert attributes["MessageGroupId"] == "g"
 
 
-def test_a_trace_header_travels_along(client: Any, make_queue: MakeQueue) -> None:
+def test_a_trace_header_is_received(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     send(client, url, "x", MessageSystemAttributes=TRACE)
     attributes = attributes_of(client, url, "All")
@@ -128,7 +138,7 @@ def test_a_dead_letter_names_its_source(client: Any, make_queue: MakeQueue) -> N
     assert attributes["DeadLetterQueueSourceArn"] == arn_of(client, url)
 
 
-def test_what_a_message_has_not_is_left_out(client: Any, make_queue: MakeQueue) -> None:
+def test_attributes_without_a_value_are_omitted(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     send(client, url, "x")
     assert attributes_of(client, url, "ApproximateReceiveCount", "SequenceNumber") == {
@@ -136,21 +146,25 @@ def test_what_a_message_has_not_is_left_out(client: Any, make_queue: MakeQueue) 
     }
 
 
-def test_without_a_name_there_are_none(client: Any, make_queue: MakeQueue) -> None:
+def test_without_requested_names_there_are_no_attributes(
+    client: Any, make_queue: MakeQueue
+) -> None:
     url = make_queue()
     send(client, url, "x")
     assert "Attributes" not in take_one(client, url)
 
 
-def test_the_newer_name_of_the_list(client: Any, make_queue: MakeQueue) -> None:
+def test_the_newer_parameter_for_names_is_accepted(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     send(client, url, "x")
     message = take_one(client, url, MessageSystemAttributeNames=["ApproximateReceiveCount"])
     assert message["Attributes"] == {"ApproximateReceiveCount": "1"}
 
 
-@pytest.mark.known_difference(moto="answers both lists", elasticmq="answers both lists")
-def test_the_newer_list_wins(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(
+    moto="returns the attributes of both lists", elasticmq="returns the attributes of both lists"
+)
+def test_the_newer_parameter_for_names_wins(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     send(client, url, "x")
     message = take_one(
@@ -162,14 +176,14 @@ def test_the_newer_list_wins(client: Any, make_queue: MakeQueue) -> None:
     assert message["Attributes"] == {"ApproximateReceiveCount": "1"}
 
 
-@pytest.mark.known_difference(moto="takes it", elasticmq="takes it")
+@pytest.mark.known_difference(moto="accepts it", elasticmq="accepts it")
 @pytest.mark.parametrize("option", ["AttributeNames", "MessageSystemAttributeNames"])
 def test_an_unknown_name_is_refused(client: Any, make_queue: MakeQueue, option: str) -> None:
     with refused("InvalidAttributeName", "Unknown Attribute Nonsense."):
         client.receive_message(QueueUrl=make_queue(), **{option: ["Nonsense"]})
 
 
-@pytest.mark.known_difference(moto="takes it", elasticmq={"takes it": ["another name"]})
+@pytest.mark.known_difference(moto="accepts it", elasticmq={"accepts it": ["another name"]})
 @pytest.mark.parametrize(
     "attributes",
     [
@@ -179,7 +193,7 @@ def test_an_unknown_name_is_refused(client: Any, make_queue: MakeQueue, option: 
     ],
     ids=["another name", "a number", "bytes"],
 )
-def test_a_sender_sets_the_trace_header_alone(
+def test_a_sender_can_set_only_the_trace_header(
     client: Any, make_queue: MakeQueue, attributes: dict[str, Any]
 ) -> None:
     with refused("InvalidParameterValue"):

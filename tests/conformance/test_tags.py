@@ -15,12 +15,12 @@ def tags_of(client: Any, url: str) -> dict[str, str] | None:
     return tags
 
 
-def test_a_queue_is_made_with_tags(client: Any, queue_name: str) -> None:
+def test_a_queue_can_be_created_with_tags(client: Any, queue_name: str) -> None:
     url = client.create_queue(QueueName=queue_name, tags={"team": "mail"})["QueueUrl"]
     assert tags_of(client, url) == {"team": "mail"}
 
 
-def test_a_queue_without_tags_answers_none(client: Any, make_queue: MakeQueue) -> None:
+def test_a_queue_without_tags_omits_the_map(client: Any, make_queue: MakeQueue) -> None:
     assert not tags_of(client, make_queue())
 
 
@@ -38,14 +38,14 @@ def test_untagging_ignores_unknown_keys(client: Any, make_queue: MakeQueue) -> N
     assert tags_of(client, url) == {"b": "2"}
 
 
-def test_an_empty_value_is_fine(client: Any, make_queue: MakeQueue) -> None:
+def test_an_empty_value_is_accepted(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     client.tag_queue(QueueUrl=url, Tags={"a": ""})
     assert tags_of(client, url) == {"a": ""}
 
 
-@pytest.mark.known_difference(moto="takes it", elasticmq="takes it")
-def test_fifty_tags_are_the_most(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(moto="accepts it", elasticmq="accepts it")
+def test_a_queue_has_at_most_fifty_tags(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     fifty = {str(n): "x" for n in range(50)}
     client.tag_queue(QueueUrl=url, Tags=fifty)
@@ -54,33 +54,33 @@ def test_fifty_tags_are_the_most(client: Any, make_queue: MakeQueue) -> None:
     assert tags_of(client, url) == fifty
 
 
-@pytest.mark.known_difference(elasticmq="takes it")
-def test_no_tags_are_a_missing_parameter(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(elasticmq="accepts it")
+def test_tagging_without_tags_is_a_missing_parameter(client: Any, make_queue: MakeQueue) -> None:
     with refused("MissingParameter", "The request must contain the parameter Tags."):
         client.tag_queue(QueueUrl=make_queue(), Tags={})
 
 
-@pytest.mark.known_difference(elasticmq="takes it")
-def test_no_tag_keys_are_refused(client: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(elasticmq="accepts it")
+def test_untagging_without_keys_is_refused(client: Any, make_queue: MakeQueue) -> None:
     with refused(
         "InvalidParameterValue", "Tag keys must be between 1 and 128 characters in length."
     ):
         client.untag_queue(QueueUrl=make_queue(), TagKeys=[])
 
 
-def test_the_longest_tag_is_taken(client: Any, make_queue: MakeQueue) -> None:
+def test_the_longest_key_and_value_are_accepted(client: Any, make_queue: MakeQueue) -> None:
     url, tags = make_queue(), {"k" * 128: "v" * 256}
     client.tag_queue(QueueUrl=url, Tags=tags)
     assert tags_of(client, url) == tags
 
 
-@pytest.mark.known_difference(moto="takes it", elasticmq="takes it")
+@pytest.mark.known_difference(moto="accepts it", elasticmq="accepts it")
 @pytest.mark.parametrize(
     "tags",
     [{"k" * 129: "v"}, {"": "v"}, {"k": "v" * 257}, {"aws:k": "v"}],
     ids=["long key", "empty key", "long value", "reserved"],
 )
-def test_a_tag_has_a_form(client: Any, make_queue: MakeQueue, tags: dict[str, str]) -> None:
+def test_invalid_tags_are_refused(client: Any, make_queue: MakeQueue, tags: dict[str, str]) -> None:
     url = make_queue()
     with refused("InvalidParameterValue"):
         client.tag_queue(QueueUrl=url, Tags=tags)

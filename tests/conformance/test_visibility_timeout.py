@@ -10,7 +10,7 @@ from tests.conformance.calls import bodies, counts, is_empty, refused, send, tak
 MakeQueue = Callable[..., str]
 
 
-def test_a_received_message_is_hidden_and_comes_back(
+def test_a_received_message_is_hidden_until_its_timeout(
     client: Any, clock: Any, make_queue: MakeQueue
 ) -> None:
     url = make_queue(VisibilityTimeout="1")
@@ -24,7 +24,7 @@ def test_a_received_message_is_hidden_and_comes_back(
     assert second["Attributes"]["ApproximateReceiveCount"] == "2"
 
 
-def test_the_timeout_of_a_receive_is_for_this_delivery_only(
+def test_the_timeout_of_a_receive_applies_to_this_delivery_only(
     client: Any, clock: Any, make_queue: MakeQueue
 ) -> None:
     url = make_queue(VisibilityTimeout="30")
@@ -36,7 +36,7 @@ def test_the_timeout_of_a_receive_is_for_this_delivery_only(
     assert is_empty(client, url)
 
 
-def test_a_timeout_of_zero_delivers_and_does_not_hide(client: Any, make_queue: MakeQueue) -> None:
+def test_a_timeout_of_zero_does_not_hide_the_message(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     send(client, url, "x")
     take_one(client, url, VisibilityTimeout=0)
@@ -45,7 +45,7 @@ def test_a_timeout_of_zero_delivers_and_does_not_hide(client: Any, make_queue: M
 
 
 @pytest.mark.known_difference(elasticmq="puts it at the end")
-def test_a_message_goes_back_to_its_old_place(
+def test_a_message_returns_to_its_old_position(
     client: Any, clock: Any, make_queue: MakeQueue
 ) -> None:
     url = make_queue(VisibilityTimeout="1")
@@ -55,7 +55,9 @@ def test_a_message_goes_back_to_its_old_place(
     assert bodies(take(client, url, 2)) == ["a", "b"]
 
 
-def test_a_message_is_made_visible_at_once(client: Any, make_queue: MakeQueue) -> None:
+def test_a_change_to_zero_makes_a_message_visible_at_once(
+    client: Any, make_queue: MakeQueue
+) -> None:
     url = make_queue()
     send(client, url, "x")
     handle = take_one(client, url)["ReceiptHandle"]
@@ -74,8 +76,10 @@ def test_an_extension_counts_from_now(client: Any, clock: Any, make_queue: MakeQ
     assert take_one(client, url)["Body"] == "x"
 
 
-@pytest.mark.known_difference(elasticmq="knows no total")
-def test_twelve_hours_in_total_are_the_most(client: Any, clock: Any, make_queue: MakeQueue) -> None:
+@pytest.mark.known_difference(elasticmq="does not limit the total")
+def test_a_message_is_hidden_for_at_most_twelve_hours_in_total(
+    client: Any, clock: Any, make_queue: MakeQueue
+) -> None:
     url = make_queue()
     send(client, url, "x")
     handle = take_one(client, url)["ReceiptHandle"]
@@ -86,7 +90,7 @@ def test_twelve_hours_in_total_are_the_most(client: Any, clock: Any, make_queue:
         )
 
 
-def test_counts_follow_a_message(client: Any, clock: Any, make_queue: MakeQueue) -> None:
+def test_counts_include_messages_in_flight(client: Any, clock: Any, make_queue: MakeQueue) -> None:
     url = make_queue(VisibilityTimeout="1")
     send(client, url, "x", "y")
     assert counts(client, url) == (2, 0, 0)
@@ -96,7 +100,7 @@ def test_counts_follow_a_message(client: Any, clock: Any, make_queue: MakeQueue)
     assert counts(client, url) == (2, 0, 0)
 
 
-def test_a_change_of_the_queue_spares_messages_in_flight(
+def test_a_changed_queue_timeout_does_not_apply_to_messages_in_flight(
     client: Any, clock: Any, make_queue: MakeQueue
 ) -> None:
     url = make_queue(VisibilityTimeout="1")
@@ -108,7 +112,7 @@ def test_a_change_of_the_queue_spares_messages_in_flight(
 
 
 @pytest.mark.moves_clock
-def test_the_timeout_of_a_change_is_for_this_delivery_only(
+def test_a_changed_timeout_applies_to_this_delivery_only(
     client: Any, clock: Any, make_queue: MakeQueue
 ) -> None:
     url = make_queue(VisibilityTimeout="30")
@@ -121,7 +125,7 @@ def test_the_timeout_of_a_change_is_for_this_delivery_only(
     assert is_empty(client, url)
 
 
-def test_a_change_can_shorten(client: Any, clock: Any, make_queue: MakeQueue) -> None:
+def test_a_change_can_shorten_the_timeout(client: Any, clock: Any, make_queue: MakeQueue) -> None:
     url = make_queue(VisibilityTimeout="30")
     send(client, url, "x")
     handle = take_one(client, url)["ReceiptHandle"]
@@ -130,7 +134,7 @@ def test_a_change_can_shorten(client: Any, clock: Any, make_queue: MakeQueue) ->
     assert take_one(client, url)["Body"] == "x"
 
 
-def test_a_change_counts_no_receive(client: Any, make_queue: MakeQueue) -> None:
+def test_a_change_does_not_count_as_a_receive(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     send(client, url, "x")
     handle = take_one(client, url)["ReceiptHandle"]
@@ -142,9 +146,11 @@ def test_a_change_counts_no_receive(client: Any, make_queue: MakeQueue) -> None:
     assert message["Attributes"] == {"ApproximateReceiveCount": "2"}
 
 
-@pytest.mark.known_difference(moto="takes it, or has texts of its own", elasticmq="takes it")
+@pytest.mark.known_difference(
+    moto="accepts it, or uses different error texts", elasticmq="accepts it"
+)
 @pytest.mark.parametrize("seconds", [-1, 43201])
-def test_a_change_has_bounds(client: Any, make_queue: MakeQueue, seconds: int) -> None:
+def test_a_change_out_of_range_is_refused(client: Any, make_queue: MakeQueue, seconds: int) -> None:
     url = make_queue()
     send(client, url, "x")
     handle = take_one(client, url)["ReceiptHandle"]
@@ -166,7 +172,9 @@ def test_a_timeout_of_zero_counts_as_available(client: Any, make_queue: MakeQueu
 
 
 @pytest.mark.moves_clock
-def test_the_longest_timeout_is_kept(client: Any, clock: Any, make_queue: MakeQueue) -> None:
+def test_the_longest_timeout_is_twelve_hours(
+    client: Any, clock: Any, make_queue: MakeQueue
+) -> None:
     url = make_queue(VisibilityTimeout="43200")
     send(client, url, "x")
     take_one(client, url)

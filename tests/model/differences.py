@@ -44,7 +44,7 @@ _NO_TAGS = Known(
 _ANY_ATTRIBUTE = Known(
     "*: receive an unknown attribute",
     "InvalidAttributeName (400)",
-    "taken",
+    "accepted",
     "Ours: SQS refuses unknown system attributes instead of omitting them.",
 )
 _HIDE_GONE = Known(
@@ -62,7 +62,7 @@ _HIDE_GONE_IN_A_BATCH = Known(
 _HIDE_EXPIRED = Known(
     "FIFO: hide",
     INVALID,
-    "taken",
+    "accepted",
     "Ours: on a FIFO queue a handle whose visibility timeout is over changes nothing.",
 )
 
@@ -103,19 +103,19 @@ MOTO = (
     Known(
         "FIFO: delete",
         INVALID,
-        "taken",
+        "accepted",
         "Ours: on a FIFO queue a handle whose visibility timeout is over deletes nothing.",
     ),
     Known(
         "FIFO: delete",
-        "taken",
+        "accepted",
         NO_HANDLE,
         "Ours: a handle stays valid after its message was purged or moved to the dead-letter"
         " queue; deleting the message again succeeds.",
     ),
     Known(
         "*: delete a batch of one message twice",
-        "taken",
+        "accepted",
         _CODES + "BatchEntryIdsNotDistinct (400)",
         "Ours: only the ids of entries must differ; deleting a message twice succeeds.",
     ),
@@ -136,30 +136,30 @@ MOTO = (
         "FIFO: send a batch: no group",
         INVALID,
         "MissingParameter (400)",
-        "Ours: in a batch, this mistake has another code than in a single send.",
+        "Ours: in a batch, this error has a different code than in a single send.",
     ),
     Known(
         "*: send: a forbidden character",
         "InvalidMessageContents (400)",
-        "taken",
+        "accepted",
         "Ours: SQS does not accept the character NUL.",
     ),
     Known(
         "standard: send a batch: a forbidden character",
         "failed: InvalidMessageContents",
-        "taken",
+        "accepted",
         "Ours: SQS does not accept the character NUL, in a batch either.",
     ),
     Known(
         "*: send: an empty body",
         "MissingParameter (400)",
-        "taken",
+        "accepted",
         "Ours: a message has at least one character.",
     ),
     Known(
         "standard: send: a deduplication id",
         INVALID,
-        "taken",
+        "accepted",
         "Ours: only FIFO queues accept a deduplication id.",
     ),
 )
@@ -186,7 +186,7 @@ ELASTICMQ = (
     Known(
         "*: * batch of none",
         _CODES + "EmptyBatchRequest (400)",
-        "taken",
+        "accepted",
         "Ours: a batch has at least one entry.",
     ),
     Known(
@@ -198,19 +198,19 @@ ELASTICMQ = (
     Known(
         "standard: hide for 43201 seconds",
         INVALID,
-        "taken",
+        "accepted",
         "Ours: the maximum is twelve hours.",
     ),
     Known(
         "FIFO: make visible in a batch",
         "failed: InvalidParameterValue",
-        "taken",
+        "accepted",
         "Ours: on a FIFO queue a handle whose visibility timeout is over changes nothing.",
     ),
     Known(
         "*: purge",
         _CODES + "PurgeQueueInProgress (403)",
-        "taken",
+        "accepted",
         "Ours: a queue can be purged once in 60 seconds.",
     ),
     Known(
@@ -234,7 +234,7 @@ ELASTICMQ = (
     Known(
         "standard: receive with a timeout of 43201",
         INVALID,
-        "taken",
+        "accepted",
         "Ours: the maximum is twelve hours.",
     ),
     Known(
@@ -246,13 +246,13 @@ ELASTICMQ = (
     Known(
         "*: send a batch: a body that is too long",
         "failed: InvalidParameterValue",
-        "taken",
+        "accepted",
         "Ours: the MaximumMessageSize of the queue limits the body.",
     ),
     Known(
         "FIFO: send: a body that is too long",
         INVALID,
-        "taken",
+        "accepted",
         "Ours: the MaximumMessageSize of the queue limits the body.",
     ),
     Known(

@@ -78,7 +78,7 @@ def _told(answer: Any) -> str:
         return "no receipt handle"
     failed = answer.get("Failed") or []
     codes = sorted({entry["Code"] for entry in failed})
-    return f"failed: {', '.join(codes)}" if codes else "taken"
+    return f"failed: {', '.join(codes)}" if codes else "accepted"
 
 
 def _bodies(answer: Mapping[str, Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""A job as an SQS entry and back."""
+"""Packing a job into an SQS entry, and unpacking it."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ def text(value: str) -> dict[str, str]:
 
 
 def message(body: str = "{}", **attributes: str) -> Message:
-    """A message with these attributes beside, or in place of, those of a job."""
+    """Return a job message with changed attributes; ``(none)`` removes an attribute."""
     names = {"ContentType": "json", "JobContext": "{}", "JobName": "hello", **attributes}
     present = {name: text(value) for name, value in names.items() if value != "(none)"}
     return Message("id", "handle", body, message_attributes=present)
@@ -47,8 +47,8 @@ def test_ids_and_delays_are_in_the_entry_if_set() -> None:
     assert entry["MessageGroupId"] == "g"
 
 
-def test_ids_that_are_numbers_become_text() -> None:
-    entry = raw_entry("text", deduplication_id=17, group_id=4)  # type: ignore[arg-type]  # users do
+def test_numeric_ids_are_converted_to_text() -> None:
+    entry = raw_entry("text", deduplication_id=17, group_id=4)  # type: ignore[arg-type]  # users pass numbers
     assert (entry["MessageDeduplicationId"], entry["MessageGroupId"]) == ("17", "4")
 
 

@@ -1,4 +1,4 @@
-"""JSON: what arrives is what was sent, or it is not sent at all."""
+"""JSON: a value arrives unchanged, or it is refused when it is sent."""
 
 import collections
 import datetime
@@ -73,12 +73,12 @@ def test_an_argument_without_a_json_form_is_refused_by_name(value: object, reaso
         ({"rate": [1.0, float("nan")]}, "rate.1"),
     ],
 )
-def test_a_value_deep_inside_is_refused_by_its_path(message: dict[str, Any], path: str) -> None:
+def test_a_nested_value_is_refused_by_its_path(message: dict[str, Any], path: str) -> None:
     with pytest.raises(MessageRefused, match=f"argument '{path}' "):
         codec.serialize(message)
 
 
-def test_a_value_that_contains_itself_is_refused_by_the_name_of_its_argument() -> None:
+def test_a_value_that_contains_itself_is_refused_by_name() -> None:
     loop: list[Any] = []
     loop.append(loop)
     with pytest.raises(MessageRefused, match=r"argument 'loop\.0.*nested too deeply"):
@@ -93,7 +93,7 @@ def test_nesting_that_is_too_deep_is_refused() -> None:
         codec.serialize({"deep": deep})
 
 
-class Mood(str, enum.Enum):  # noqa: UP042  # str() of it is not its value
+class Mood(str, enum.Enum):  # noqa: UP042  # its str() must differ from its value
     GOOD = "good"
 
 
@@ -193,7 +193,7 @@ def test_an_unpaired_surrogate_is_refused_in_both_directions(value: Any) -> None
 
 
 @pytest.mark.parametrize("text", ["\U0001f369", "a\\ud800", "\\\U0001f369 é"])
-def test_surrogate_pairs_and_text_that_looks_like_escapes_arrive(text: str) -> None:
+def test_surrogate_pairs_and_text_that_looks_like_escapes_arrive_unchanged(text: str) -> None:
     for message in ({"at": text}, {text: [text]}):
         assert codec.deserialize(codec.serialize(message)) == message
         assert codec.deserialize(json.dumps(message, ensure_ascii=False)) == message

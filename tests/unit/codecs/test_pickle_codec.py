@@ -1,4 +1,4 @@
-"""Pickle, as sqs-workers writes it."""
+"""Pickle in the format of sqs-workers."""
 
 import base64
 import datetime

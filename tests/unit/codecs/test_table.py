@@ -20,7 +20,7 @@ from sqsw.queue.job_queue import JobQueue
 
 
 class Reversed:
-    """A codec of the application's own."""
+    """A custom codec of the application."""
 
     def serialize(self, message: dict[str, Any]) -> str:
         return JSONCodec().serialize(message)[::-1]
@@ -53,7 +53,7 @@ def test_pickle_is_accepted_only_if_listed(content_type: str) -> None:
     assert isinstance(get_codec("pickle_compat", {"pickle_compat"}), PickleCompatCodec)
 
 
-def test_an_empty_list_accepts_nothing() -> None:
+def test_an_empty_list_refuses_every_content_type() -> None:
     with pytest.raises(ContentTypeRefused, match="'json' is not accepted") as caught:
         get_codec("json", [])
     assert caught.value.why == "accepted here: none"
@@ -87,7 +87,7 @@ def test_a_custom_codec_is_sent_and_accepted(own_codec: Reversed, jobs: JobQueue
     assert seen == ["ann"]
 
 
-def test_a_content_type_is_registered_once(own_codec: Reversed) -> None:
+def test_a_content_type_can_be_registered_only_once(own_codec: Reversed) -> None:
     register_codec("reversed", own_codec)
     with pytest.raises(SettingsError, match="'reversed'"):
         register_codec("reversed", Reversed())

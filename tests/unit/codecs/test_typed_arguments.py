@@ -1,4 +1,4 @@
-"""Typed arguments: plain JSON on the way, and equal values of the same types at the end."""
+"""Typed arguments are sent as plain JSON and arrive with equal values and the same types."""
 
 import dataclasses
 import datetime
@@ -68,7 +68,7 @@ class WithoutEq:
 
 
 def taking(annotation: Any) -> TypedArguments:
-    """The arguments of a function with one parameter, ``value``."""
+    """Return the typed arguments of a function with one parameter, ``value``."""
 
     def fn(value: Any) -> None: ...
 
@@ -77,7 +77,7 @@ def taking(annotation: Any) -> TypedArguments:
 
 
 def passed(annotation: Any, value: Any) -> Any:
-    """What the function gets if this is sent."""
+    """Return the value that the function gets if this one is sent."""
     arguments = taking(annotation)
     text = JSONCodec.serialize(arguments.to_json({"value": value}))
     return arguments.from_json(JSONCodec.deserialize(text))["value"]
@@ -122,7 +122,7 @@ def test_a_value_arrives_equal_and_of_the_same_type(annotation: Any, value: Any)
 
 
 @given(st.datetimes(timezones=st.none() | st.timezones()))
-def test_any_datetime_arrives_as_the_same_moment(value: datetime.datetime) -> None:
+def test_any_datetime_arrives_as_the_same_point_in_time(value: datetime.datetime) -> None:
     offset = value.utcoffset()
     if offset is not None and offset % datetime.timedelta(minutes=1):
         return  # before 1972 some zones had offsets with seconds, which ISO 8601 does not have
@@ -142,7 +142,7 @@ class Stay(pydantic.BaseModel):
     visits: dict[str, tuple[datetime.datetime]]
 
 
-def test_a_time_in_the_repeated_hour_at_the_end_of_summer_time_can_be_sent() -> None:
+def test_a_time_in_the_repeated_hour_at_the_end_of_daylight_saving_time_can_be_sent() -> None:
     repeated = datetime.datetime(2026, 10, 25, 2, 30, tzinfo=zoneinfo.ZoneInfo("Europe/Paris"))
     moment = repeated.astimezone(UTC)
     assert passed(datetime.datetime, repeated).astimezone(UTC) == moment
@@ -158,11 +158,11 @@ def test_any_number_duration_and_uuid_arrives(
     annotation = tuple[decimal.Decimal, datetime.timedelta, uuid.UUID]
     try:
         assert passed(annotation, (number, duration, key)) == (number, duration, key)
-    except MessageRefused as error:  # what msgspec cannot carry is not sent
+    except MessageRefused as error:  # values that msgspec cannot encode are refused
         assert "argument 'value'" in error.message
 
 
-def test_a_class_without_a_comparison_by_value_is_compared_by_its_attributes() -> None:
+def test_objects_without_eq_are_compared_by_their_attributes() -> None:
     assert passed(WithoutEq, WithoutEq(1)).x == 1
 
 
@@ -204,7 +204,7 @@ def test_a_value_that_would_not_arrive_unchanged_is_refused_by_name(
 
 
 def test_a_parameter_without_annotation_accepts_only_plain_json() -> None:
-    def fn(value, **others): ...  # type: ignore[no-untyped-def]  # that is the test
+    def fn(value, **others): ...  # type: ignore[no-untyped-def]  # on purpose
 
     arguments = TypedArguments(fn)
     assert arguments.to_json({"value": [1], "more": "x"}) == {"value": [1], "more": "x"}
@@ -254,7 +254,7 @@ def test_wrappers_methods_and_partials_have_the_annotations_of_their_functions()
 
 
 def test_an_annotation_that_cannot_be_evaluated_is_named() -> None:
-    def fn(value: "Missing") -> None: ...  # type: ignore[name-defined]  # noqa: F821  # the test
+    def fn(value: "Missing") -> None: ...  # type: ignore[name-defined]  # noqa: F821  # on purpose
 
     with pytest.raises(TypeError, match="name 'Missing' is not defined; typed arguments need"):
         TypedArguments(fn).to_json({"value": 1})

@@ -1,4 +1,4 @@
-"""``sqsw.contrib.django``; in processes, because the settings of Django are global."""
+"""``sqsw.contrib.django``, in separate processes because Django's settings are global."""
 
 import subprocess
 import sys
@@ -74,7 +74,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def python(project: Path, *words: str, settings: str = "shop.settings") -> tuple[int, str]:
-    """The exit code, and all that was written."""
+    """Run Python; return the exit code and all output."""
     done = subprocess.run(
         [sys.executable, *words],
         cwd=project,
@@ -119,7 +119,7 @@ def test_a_worker_finds_the_jobs_of_all_installed_apps(project: Path) -> None:
         ("models_first", "shop.settings", "call django.setup() before you import models"),
     ],
 )
-def test_an_app_that_cannot_be_loaded_is_told_what_django_needs(
+def test_the_error_of_an_app_that_cannot_be_loaded_says_what_django_needs(
     project: Path, app: str, settings: str, step: str
 ) -> None:
     (project / "shop" / "settings.py").write_text(SETTINGS.replace("**AGE", ""))

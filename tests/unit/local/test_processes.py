@@ -115,4 +115,4 @@ def test_a_send_wakes_a_receive_of_another_process(engine: LocalEngine, path: Pa
         assert float(waiter.stdout.readline()) < 0.5
     waiter.communicate(timeout=10)
     assert waiter.returncode == 0
-    assert not Path(f"{path}-wake").exists(), "it has taken its socket away"
+    assert not Path(f"{path}-wake").exists(), "its socket is removed"

@@ -1,4 +1,4 @@
-"""The file that a variable names."""
+"""The file path from the value of SQSW_LOCAL."""
 
 import pytest
 
@@ -9,11 +9,13 @@ from sqsw.memory_sqs import local_path
     ("value", "path"),
     [(None, None), ("", None), ("0", None), ("1", ".sqsw/local.db"), ("ci.db", "ci.db")],
 )
-def test_a_variable_names_the_file(value: str | None, path: str | None) -> None:
+def test_the_variable_sets_the_path_or_turns_the_file_off(
+    value: str | None, path: str | None
+) -> None:
     assert local_path(value) == path
 
 
-def test_words_of_variable_files_are_understood(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_words_and_the_home_directory_are_recognized(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/ann")
     assert local_path("true") == local_path("YES") == local_path("on") == ".sqsw/local.db"
     assert local_path("false") is local_path("No") is local_path("off") is None

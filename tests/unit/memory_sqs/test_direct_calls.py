@@ -1,4 +1,4 @@
-"""The engine, called directly, answers what it answers to boto3."""
+"""Direct calls of the engine return the same as calls with boto3."""
 
 import itertools
 import re
@@ -15,7 +15,7 @@ from sqsw.memory_sqs import MemorySession
 from sqsw.transport.client import ClientSource
 from tests.backends import FrequentCalls
 
-#: what differs from one message, queue or call to the next
+#: values that differ between messages, queues, or calls
 _OWN = {
     *("MessageId", "ReceiptHandle", "SequenceNumber", "ResponseMetadata"),
     *("SentTimestamp", "ApproximateFirstReceiveTimestamp"),
@@ -46,7 +46,7 @@ _ENTRIES = st.fixed_dictionaries(
 
 
 def equal_parts(value: Any) -> Any:
-    """Return the value without what differs each time."""
+    """Return the value without the parts that differ each time."""
     if isinstance(value, dict):
         return {key: equal_parts(one) for key, one in value.items() if key not in _OWN}
     if isinstance(value, str):  # a failed entry quotes its receipt handle
@@ -55,7 +55,7 @@ def equal_parts(value: Any) -> Any:
 
 
 def run(client: Any, name: str, single: dict[str, Any], entries: list[dict[str, Any]]) -> Any:
-    """Use a new queue; return all answers and errors."""
+    """Make calls on a new queue; return all results and errors."""
     attributes = {"FifoQueue": "true"} if name.endswith(".fifo") else {}
     url = client.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
     found: list[Any] = [equal_parts(client.get_queue_url(QueueName=name))]
@@ -91,14 +91,14 @@ def run(client: Any, name: str, single: dict[str, Any], entries: list[dict[str, 
 
 @pytest.fixture(scope="module")
 def clients() -> Iterator[list[Any]]:
-    """The direct way and boto3, each to an SQS of its own."""
+    """Return direct calls and a boto3 client, each with its own SQS."""
     with closing(MemorySession()) as one, closing(MemorySession()) as other:
         yield [FrequentCalls(ClientSource(one), "direct"), other.client("sqs")]
 
 
 @settings(max_examples=40)
 @given(st.booleans(), _ENTRIES, st.lists(_ENTRIES, max_size=11))
-def test_direct_answers_equal_those_of_boto3(
+def test_direct_calls_return_the_same_as_boto3(
     clients: list[Any], fifo: bool, single: dict[str, Any], entries: list[dict[str, Any]]
 ) -> None:
     name = f"q{next(_numbers)}{'.fifo' if fifo else ''}"
@@ -106,7 +106,7 @@ def test_direct_answers_equal_those_of_boto3(
     assert direct == by_boto3
 
 
-def test_a_message_keeps_what_was_sent_whatever_the_sender_changes(clients: list[Any]) -> None:
+def test_a_message_does_not_change_with_the_objects_of_the_sender(clients: list[Any]) -> None:
     client = clients[0]
     url = client.create_queue(QueueName="kept")["QueueUrl"]
     data = bytearray(b"abc")

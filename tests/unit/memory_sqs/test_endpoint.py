@@ -1,4 +1,4 @@
-"""Queues over HTTP on a thread of this process."""
+"""An endpoint that serves queues over HTTP in a thread of this process."""
 
 import threading
 from urllib.error import HTTPError
@@ -14,13 +14,13 @@ from tests.backends import wait_until
 
 
 def page(url: str) -> str:
-    """What the endpoint says of itself."""
+    """Return the metrics of the endpoint."""
     with urlopen(f"{url}/metrics", timeout=30) as answer:
         text: str = answer.read().decode()
         return text
 
 
-def test_an_endpoint_goes_elsewhere_where_its_port_is_taken() -> None:
+def test_an_endpoint_uses_another_port_if_its_own_is_in_use() -> None:
     first = Endpoint()
     second = Endpoint(port=first.port)
     assert second.port != first.port
@@ -29,7 +29,7 @@ def test_an_endpoint_goes_elsewhere_where_its_port_is_taken() -> None:
     second.close()
 
 
-def test_an_endpoint_refuses_web_pages() -> None:
+def test_an_endpoint_refuses_requests_of_web_pages() -> None:
     endpoint = Endpoint()
     for headers in ({"Host": "rebound.evil.example"}, {"Origin": "http://evil.example"}):
         with pytest.raises(HTTPError) as caught:
@@ -39,7 +39,7 @@ def test_an_endpoint_refuses_web_pages() -> None:
     endpoint.close()
 
 
-def test_an_endpoint_that_does_not_end_is_an_error_and_not_a_hang(
+def test_an_endpoint_that_does_not_stop_is_an_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("sqsw.memory_sqs.endpoint._END_SECONDS", 0.2)
@@ -54,7 +54,7 @@ def test_an_endpoint_that_does_not_end_is_an_error_and_not_a_hang(
     assert not endpoint._thread.is_alive()
 
 
-def test_an_endpoint_that_shows_something_else_ends_the_receives_that_wait(
+def test_showing_another_session_ends_waiting_receives(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     session, endpoint = MemorySession(), Endpoint()
@@ -82,7 +82,7 @@ def test_an_endpoint_that_shows_something_else_ends_the_receives_that_wait(
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
-def test_without_uvicorn_the_servers_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_uvicorn_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     for start in (Endpoint, lambda: serve(None, port=0)):
         with pytest.raises(SettingsError, match="needs the package uvicorn") as caught:

@@ -1,4 +1,4 @@
-"""A session on a file is shared, and tells what is wrong with the file."""
+"""A session on a file: its path, pickling, and errors of the file."""
 
 import os
 import pickle
@@ -37,13 +37,13 @@ def test_the_directory_of_the_default_file_is_ignored_by_git(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     session = LocalSession()
-    assert list(tmp_path.iterdir()) == [], "nothing is made before it is needed"
+    assert list(tmp_path.iterdir()) == [], "nothing is created before it is needed"
     url_of(session.client("sqs"))
     assert (tmp_path / ".sqsw" / ".gitignore").read_text() == "*\n"
     session.close()
 
 
-def test_another_directory_is_not_made_for_its_name_may_be_a_slip(tmp_path: Path) -> None:
+def test_a_missing_directory_is_not_created(tmp_path: Path) -> None:
     session = LocalSession(tmp_path / "a" / "f.db")
     with pytest.raises(SettingsError, match="cannot be used"):
         url_of(session.client("sqs"))
@@ -51,7 +51,7 @@ def test_another_directory_is_not_made_for_its_name_may_be_a_slip(tmp_path: Path
     session.close()
 
 
-def test_another_directory_is_left_alone(tmp_path: Path) -> None:
+def test_an_existing_directory_gets_no_gitignore(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     session = LocalSession(tmp_path / "a" / "f.db")
     url_of(session.client("sqs"))
@@ -59,7 +59,7 @@ def test_another_directory_is_left_alone(tmp_path: Path) -> None:
     session.close()
 
 
-def test_a_change_of_directory_does_not_lead_to_another_file(
+def test_the_path_is_relative_to_the_directory_at_creation(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -71,7 +71,7 @@ def test_a_change_of_directory_does_not_lead_to_another_file(
     session.close()
 
 
-def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "f.db").write_text("a diary\n" * 500)
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "null").symlink_to("/dev/null")
@@ -84,7 +84,7 @@ def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
         assert caught.value.next == "choose another file"
 
 
-def test_a_file_that_was_removed_is_told_by_the_call(tmp_path: Path) -> None:
+def test_a_call_on_a_removed_file_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "f.db"
     session = LocalSession(path)
     client = session.client("sqs")
@@ -97,7 +97,7 @@ def test_a_file_that_was_removed_is_told_by_the_call(tmp_path: Path) -> None:
     session.close()
 
 
-def test_a_newer_file_is_told(tmp_path: Path) -> None:
+def test_a_file_of_a_newer_version_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "f.db"
     session = LocalSession(path)
     session.client("sqs")
@@ -110,13 +110,13 @@ def test_a_newer_file_is_told(tmp_path: Path) -> None:
     assert caught.value.why == "it was written by a newer version of sqsw"
 
 
-def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+def test_a_path_below_a_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SettingsError, match="cannot be used"):
         LocalSession(tmp_path / "file" / "f.db").client("sqs")
 
 
-def test_a_file_that_stays_locked_is_told_by_the_call(tmp_path: Path) -> None:
+def test_a_call_on_a_file_that_stays_locked_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "f.db"
     session = LocalSession(path)
     client = session.client("sqs")
@@ -133,7 +133,7 @@ def test_a_file_that_stays_locked_is_told_by_the_call(tmp_path: Path) -> None:
     session.close()
 
 
-def test_a_full_disk_is_told_by_the_call(tmp_path: Path) -> None:
+def test_a_call_on_a_full_disk_is_an_error(tmp_path: Path) -> None:
     session = LocalSession(tmp_path / "f.db")
     client = session.client("sqs")
     url = url_of(client)

@@ -1,4 +1,4 @@
-"""Sessions on the embedded SQS behave as boto3's do."""
+"""Sessions on the embedded SQS behave like those of boto3."""
 
 import os
 import pickle
@@ -29,7 +29,7 @@ def url_of(client: Any, name: str = "q") -> str:
     return url
 
 
-def test_importing_it_imports_no_boto() -> None:
+def test_memory_sqs_does_not_import_boto() -> None:
     code = (
         "import sys; from sqsw.memory_sqs import LocalSession, MemoryAWS, MemorySession, serve;"
         "sys.exit(any(name.startswith('boto') for name in sys.modules))"
@@ -37,7 +37,7 @@ def test_importing_it_imports_no_boto() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_a_client_and_a_resource_see_the_same(session: MemorySession) -> None:
+def test_a_client_and_a_resource_share_the_queues(session: MemorySession) -> None:
     url = url_of(session.client("sqs"))
     (queue,) = session.resource("sqs").queues.all()
     assert queue.url == url
@@ -46,21 +46,21 @@ def test_a_client_and_a_resource_see_the_same(session: MemorySession) -> None:
     message.delete()
 
 
-def test_each_session_has_queues_of_its_own(session: MemorySession) -> None:
+def test_each_session_has_its_own_queues(session: MemorySession) -> None:
     url_of(session.client("sqs"))
     other = MemorySession()
     assert "QueueUrls" not in other.client("sqs").list_queues()
     other.close()
 
 
-def test_sessions_share_what_they_are_given() -> None:
+def test_sessions_can_share_their_queues() -> None:
     aws = MemoryAWS()
     url = url_of(MemorySession(aws).client("sqs"))
     assert MemorySession(aws=aws).client("sqs").list_queues()["QueueUrls"] == [url]
     aws.engine.close()
 
 
-def test_botocore_checks_parameters_and_makes_errors(session: MemorySession) -> None:
+def test_botocore_checks_parameters_and_raises_errors(session: MemorySession) -> None:
     client = session.client("sqs")
     with pytest.raises(ParamValidationError):
         client.send_message(QueueUrl="q")
@@ -77,7 +77,7 @@ def test_botocore_checks_parameters_and_makes_errors(session: MemorySession) -> 
     assert len(metadata["RequestId"]) == 36
 
 
-def test_an_error_without_a_shape_is_a_plain_one(session: MemorySession) -> None:
+def test_an_error_without_a_shape_is_a_plain_client_error(session: MemorySession) -> None:
     client = session.client("sqs")
     with pytest.raises(ClientError) as caught:
         client.create_queue(QueueName="a b")
@@ -87,7 +87,7 @@ def test_an_error_without_a_shape_is_a_plain_one(session: MemorySession) -> None
     assert error["QueryErrorCode"] == "InvalidParameterValueException"
 
 
-def test_the_environment_of_aws_does_not_matter(
+def test_the_settings_of_aws_are_ignored(
     session: MemorySession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_PROFILE", "missing")
@@ -100,7 +100,7 @@ def test_the_environment_of_aws_does_not_matter(
     assert url_of(client) == "http://sqsw.invalid/000000000000/q"
 
 
-def test_regions_are_apart(session: MemorySession) -> None:
+def test_regions_are_separate(session: MemorySession) -> None:
     here = session.client("sqs")
     there = session.client("sqs", region_name="eu-west-1")
     url = url_of(here)
@@ -112,7 +112,7 @@ def test_regions_are_apart(session: MemorySession) -> None:
     assert len(there.list_queues()["QueueUrls"]) == 1
 
 
-def test_what_a_user_asks_of_a_client_is_merged(session: MemorySession) -> None:
+def test_options_of_a_client_are_applied(session: MemorySession) -> None:
     client = session.client(
         "sqs",
         config=Config(retries={"max_attempts": 7}),
@@ -123,7 +123,7 @@ def test_what_a_user_asks_of_a_client_is_merged(session: MemorySession) -> None:
     assert url_of(client) == "http://queues.example:8080/000000000000/q"
 
 
-def test_none_stands_for_not_given(session: MemorySession) -> None:
+def test_none_is_the_same_as_no_option(session: MemorySession) -> None:
     client = session.client("sqs", region_name=None, endpoint_url=None, config=None)
     assert url_of(client) == "http://sqsw.invalid/000000000000/q"
 
@@ -133,7 +133,7 @@ def test_other_services_are_refused(session: MemorySession) -> None:
         session.client("s3")
 
 
-def test_time_can_be_moved(session: MemorySession) -> None:
+def test_the_clock_can_be_moved(session: MemorySession) -> None:
     client = session.client("sqs")
     url = url_of(client)
     client.send_message(QueueUrl=url, MessageBody="x", DelaySeconds=900)
@@ -147,7 +147,7 @@ def test_a_relaxed_session_does_not_wait_60_seconds() -> None:
         client.delete_queue(QueueUrl=url_of(client))
 
 
-def test_the_polls_of_all_clients_can_be_ended(session: MemorySession) -> None:
+def test_ending_polls_ends_those_of_all_clients(session: MemorySession) -> None:
     client = session.client("sqs")
     url = url_of(client)
     calls = session.direct_calls(None, None, print)
@@ -160,14 +160,14 @@ def test_the_polls_of_all_clients_can_be_ended(session: MemorySession) -> None:
     timer.join()
 
 
-def test_clients_are_made_in_many_threads(session: MemorySession) -> None:
+def test_clients_can_be_created_in_many_threads(session: MemorySession) -> None:
     errors: list[Exception] = []
 
     def work(number: int) -> None:
         try:
             client = session.client("sqs")
             client.send_message(QueueUrl=url_of(client, f"q{number % 3}"), MessageBody="x")
-        except Exception as error:  # noqa: BLE001 - shown below
+        except Exception as error:  # noqa: BLE001 - it is checked below
             errors.append(error)
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(16)]
@@ -178,7 +178,7 @@ def test_clients_are_made_in_many_threads(session: MemorySession) -> None:
     assert errors == []
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform cannot fork")
 def test_a_client_works_after_a_fork(session: MemorySession) -> None:
     client = session.client("sqs")
     url = url_of(client)

@@ -1,4 +1,4 @@
-"""An environment on queues in memory, and faults between it and them."""
+"""Fixtures for queues in memory with simulated faults."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -35,13 +35,13 @@ def faults(client: Any) -> Faults:
 
 @pytest.fixture
 def emails(env: SQSEnv) -> str:
-    """A queue with a dead-letter queue, ``emails_dead``."""
+    """Create ``emails`` with the dead-letter queue ``emails_dead``; return its name."""
     create_queue(env, "emails", dead_letter_queue="emails_dead", max_receives=1)
     return "emails"
 
 
 @pytest.fixture
 def orders(env: SQSEnv) -> str:
-    """A FIFO queue with a dead-letter queue, ``orders_dead.fifo``."""
+    """Create ``orders.fifo`` with the dead-letter queue ``orders_dead.fifo``; return its name."""
     create_queue(env, "orders.fifo", dead_letter_queue="orders_dead.fifo", max_receives=1)
     return "orders.fifo"

@@ -1,4 +1,4 @@
-"""Faults of SQS, put between botocore and the embedded SQS."""
+"""Simulated SQS faults between botocore and the embedded SQS."""
 
 import copy
 import json
@@ -13,7 +13,7 @@ Condition = Callable[[dict[str, Any]], bool]
 
 
 class Faults:
-    """Makes SQS refuse entries of batches, or whole calls; notes the calls in their order."""
+    """Makes SQS refuse batch entries or whole calls, and records all calls in order."""
 
     def __init__(self, client: Any) -> None:
         self._events = client.meta.events
@@ -24,15 +24,15 @@ class Faults:
         self.calls.append(model.name)
 
     def count(self, operation: str) -> int:
-        """How often an operation was called."""
+        """Return how often an operation was called."""
         return self.calls.count(operation)
 
     def refuse(self, operation: str, code: str, *, text: str = "no", times: int = 1_000) -> None:
-        """Refuse calls of an operation, this many times; they do not reach the queues."""
+        """Refuse the next ``times`` calls of an operation; they do not reach the queues."""
         self._answer(operation, 400, {"Error": {"Code": code, "Message": text}}, times)
 
     def answer(self, operation: str, result: dict[str, Any], *, times: int = 1_000) -> None:
-        """Answer calls of an operation, this many times, in the place of the queues."""
+        """Answer the next ``times`` calls of an operation; they do not reach the queues."""
         self._answer(operation, 200, result, times)
 
     def _answer(self, operation: str, status: int, parsed: dict[str, Any], times: int) -> None:
@@ -49,7 +49,7 @@ class Faults:
     def refuse_entries(
         self, operation: str, condition: Condition, *, sender_fault: bool, times: int = 1_000
     ) -> None:
-        """Refuse the entries of batch calls that meet the condition, this many times."""
+        """Refuse entries that meet the condition, in the next ``times`` calls that have some."""
         left = [times]
         refused: list[str] = []
 
@@ -59,7 +59,7 @@ class Faults:
                 refused.extend(e["Id"] for e in params["Entries"] if condition(e))
                 left[0] -= bool(refused)
             kept = [entry for entry in params["Entries"] if entry["Id"] not in refused]
-            # A batch cannot be empty; such a one does not reach the queues.
+            # A batch cannot be empty. If all entries are refused, it does not reach the queues.
             return {**params, "Entries": kept or params["Entries"]}
 
         def answer_if_empty(params: dict[str, Any], **_: Any) -> Any:
@@ -95,6 +95,6 @@ class Faults:
             if not pressed:
                 pressed.append(True)
                 os.kill(os.getpid(), signal.SIGINT)
-                time.sleep(0.1)  # the main thread is to hear of it before this call goes on
+                time.sleep(0.1)  # the main thread must handle it before this call continues
 
         self.before(operation, press)

@@ -1,4 +1,4 @@
-"""Fill queues and look what is in them, without the code under test."""
+"""Fill queues and read their contents, without the code under test."""
 
 import uuid
 from typing import Any
@@ -10,7 +10,7 @@ from sqsw.sqs_env import SQSEnv
 
 
 def send_jobs(env: SQSEnv, queue: str, *kwargs: dict[str, Any], job: str = "send") -> list[str]:
-    """Send one job for each of these arguments; the message ids."""
+    """Send one job for each of these arguments; return the message ids."""
     client = env.queue_client(queue)
     ids = []
     for number, job_kwargs in enumerate(kwargs):
@@ -23,7 +23,7 @@ def send_jobs(env: SQSEnv, queue: str, *kwargs: dict[str, Any], job: str = "send
 
 
 def failure(queue: str = "emails", **changes: Any) -> DeadRecord:
-    """The record of a job that failed in this queue."""
+    """Return the record of a job that failed in this queue."""
     values: dict[str, Any] = {
         "verdict": "last_attempt",
         "type": "Timeout",
@@ -52,7 +52,7 @@ def send_letter(
     job: str = "send",
     copy_of: str | None = None,
 ) -> str:
-    """Send a dead letter as a worker does, or with a job id alone; the message id."""
+    """Send a dead letter as a worker does, or with only a job id; return the message id."""
     client = env.queue_client(dead_letter_queue)
     entry = pack_job(job, job_kwargs)
     entry["MessageAttributes"][SQSW] = JobMetadata(job_id, record, copy_of).to_attribute()
@@ -70,7 +70,7 @@ def dead_letter(env: SQSEnv, queue: str) -> None:
 
 
 def contents(env: SQSEnv, queue: str) -> list[dict[str, Any]]:
-    """Take all messages out that can be received, by boto3."""
+    """Receive and delete all available messages with boto3; return them."""
     client = env.queue_client(queue)
     found: list[dict[str, Any]] = []
     while True:
@@ -92,12 +92,12 @@ def contents(env: SQSEnv, queue: str) -> list[dict[str, Any]]:
 
 
 def bodies(env: SQSEnv, queue: str) -> list[str]:
-    """Take all messages out; their bodies."""
+    """Receive and delete all available messages; return their bodies."""
     return [message["Body"] for message in contents(env, queue)]
 
 
 def counts(env: SQSEnv, queue: str) -> tuple[int, int]:
-    """Messages that are visible, and those in flight."""
+    """Return the numbers of visible and in-flight messages."""
     found = env.queue_client(queue).attributes()
     return (
         int(found["ApproximateNumberOfMessages"]),

@@ -1,4 +1,4 @@
-"""Permissions are checked without a receive; fake answers stand in for AWS, which has them."""
+"""Permissions are checked without receiving messages; fake responses stand in for AWS."""
 
 import json
 from collections.abc import Collection
@@ -12,7 +12,7 @@ from sqsw.sqs_manage.checks import Check, check_queue
 
 
 class Raw:
-    """The body of an answer."""
+    """The body of a response."""
 
     def __init__(self, body: bytes) -> None:
         self._body = body
@@ -49,7 +49,7 @@ REFUSED = {
 
 
 def permissions(denied: Collection[str]) -> tuple[Check, dict[str, Any]]:
-    """The check of an account that may not call these, and what it asked for."""
+    """Return the check for an account without these permissions, and its requests."""
     session = boto3.session.Session("key", "secret", region_name="eu-west-1")
     asked: dict[str, Any] = {}
 
@@ -70,7 +70,7 @@ def permissions(denied: Collection[str]) -> tuple[Check, dict[str, Any]]:
 def test_denied_actions_are_named_and_nothing_is_received() -> None:
     found, asked = permissions(["ReceiveMessage", "DeleteMessage"])
     assert (found.status, found.detail) == ("fail", "not allowed: ReceiveMessage, DeleteMessage")
-    # More than SQS gives: with the right to receive this is refused for its number.
+    # The limit is 10, so SQS refuses this call even with the permission to receive.
     assert asked["ReceiveMessage"]["MaxNumberOfMessages"] == 11
 
 

@@ -45,7 +45,9 @@ def test_a_queue_is_not_created_by_url_or_arn(
     assert env.get_all_known_queues() == []
 
 
-def test_the_dead_letter_queue_comes_first_and_keeps_for_fourteen_days(env: SQSEnv) -> None:
+def test_the_dead_letter_queue_is_created_first_and_keeps_messages_for_fourteen_days(
+    env: SQSEnv,
+) -> None:
     dead, queue = create_queue(env, "emails", dead_letter_queue="emails_dead", tags={"team": "crm"})
     assert [dead.name, queue.name] == ["emails_dead", "emails"]
     assert dead.attributes["MessageRetentionPeriod"] == "1209600"
@@ -271,4 +273,4 @@ def test_a_name_without_an_ending_or_without_a_rest_is_refused(name: str) -> Non
 def test_the_package_exports_only_its_three_names() -> None:
     assert sqsw.sqs_manage.create_fifo_queue is create_fifo_queue
     with pytest.raises(AttributeError):
-        _ = sqsw.sqs_manage.create_lifo_queue  # type: ignore[attr-defined]  # that is the point
+        _ = sqsw.sqs_manage.create_lifo_queue  # type: ignore[attr-defined]  # the name must be missing

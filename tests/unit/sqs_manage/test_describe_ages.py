@@ -1,4 +1,4 @@
-"""The age of the oldest message, as the embedded SQS and as CloudWatch know it."""
+"""The age of the oldest message, from the embedded SQS and from CloudWatch."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -24,8 +24,8 @@ def without_moto_afterwards() -> Iterator[None]:
     BUILTIN_HANDLERS[:] = before
 
 
-def test_the_newest_value_of_each_queue_counts() -> None:
-    moto = pytest.importorskip("moto", reason="CloudWatch is moto's here")
+def test_cloudwatch_ages_are_the_latest_value_of_each_queue() -> None:
+    moto = pytest.importorskip("moto", reason="moto provides CloudWatch")
     with closing(MemorySession()) as local:
         env = SQSEnv(local)
         create_queue(env, "emails")
@@ -51,7 +51,7 @@ def test_the_newest_value_of_each_queue_counts() -> None:
     assert [report.oldest_age_s for report in aged] == [90.0, None]
 
 
-def test_the_oldest_message_that_can_be_received_counts() -> None:
+def test_local_ages_are_those_of_the_oldest_available_message() -> None:
     with closing(MemorySession()) as session:
         env = SQSEnv(session)
         create_queue(env, "emails")

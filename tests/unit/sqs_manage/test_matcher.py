@@ -1,4 +1,4 @@
-"""Messages by their ids."""
+"""Selecting messages by their ids."""
 
 from dataclasses import replace
 from typing import Any
@@ -34,7 +34,7 @@ def test_both_kinds_of_ids_select_a_message() -> None:
     assert picked(matcher, *messages) == ["m-1", "m-2"]
 
 
-def test_the_pass_ends_once_all_message_ids_were_found() -> None:
+def test_the_pass_ends_after_all_message_ids_were_found() -> None:
     matcher = MessageMatcher(Selection(ids=frozenset({"m-1", "m-2"})), str)
     assert picked(matcher, message(1)) == ["m-1"]
     assert matcher.next_size() == 10
@@ -56,7 +56,7 @@ def test_a_limit_also_ends_a_pass_for_job_ids() -> None:
     assert picked(matcher, message(1, "order-1"), message(2, "order-2")) == ["m-1"]
     assert matcher.next_size() == 0
     matcher.end()
-    assert notices == []  # it stands behind the last one that was wanted
+    assert notices == []  # the pass ended at the limit, so a missing id is not an error
 
 
 def test_missing_ids_are_reported() -> None:
@@ -76,7 +76,7 @@ A, B, C = (f"{first}-0000-4000-8000-000000000000" for first in ("aaaaaaaa", "aaa
 
 
 def ended(ids: set[str], *messages: Message, **more: Any) -> tuple[list[str], list[Notice]]:
-    """The message ids that a whole pass picks, in its order, and its notices."""
+    """Return the message ids that a complete pass selects, in order, and its notices."""
     notices: list[Notice] = []
     selection = Selection(ids=frozenset(ids), **more)
     matcher = MessageMatcher(selection, str, notices.append)
@@ -90,7 +90,7 @@ def ended(ids: set[str], *messages: Message, **more: Any) -> tuple[list[str], li
     return found, notices
 
 
-def test_the_beginning_or_the_end_of_a_uuid_selects_its_message() -> None:
+def test_a_prefix_or_suffix_of_a_uuid_selects_its_message() -> None:
     messages = of_uuid(A), of_uuid(B), of_uuid("m-1", C)
     job = "018f0000-0000-7000-8000-0123456789ab"
     assert ended({"456789ab"}, *messages, of_uuid("m-2", job)) == (["m-2"], [])
@@ -99,16 +99,16 @@ def test_the_beginning_or_the_end_of_a_uuid_selects_its_message() -> None:
     assert ended({A[:9]}, *messages, limit=1) == ([A], [])
 
 
-def test_a_whole_id_next_to_a_part_keeps_the_order_of_the_queue() -> None:
+def test_whole_and_partial_ids_keep_the_order_of_the_queue() -> None:
     messages = of_uuid(C), of_uuid(A), of_uuid(B)
     assert ended({A, "cccccccc"}, *messages) == ([C, A], [])
 
 
-def test_all_messages_of_a_job_are_selected_by_the_beginning_of_its_id() -> None:
+def test_a_prefix_of_a_job_id_selects_all_its_messages() -> None:
     assert ended({"cccccccc"}, of_uuid(A, C), of_uuid(B, C))[0] == [A, B]
 
 
-def test_an_ambiguous_beginning_selects_nothing_and_is_reported() -> None:
+def test_an_ambiguous_prefix_selects_nothing_and_is_reported() -> None:
     twice = "aaaaaaaa-1111-4000-8000-000000000000"
     found, (notice,) = ended({"aaaaaaaa"}, of_uuid(A), of_uuid(twice))
     assert found == []
@@ -124,8 +124,8 @@ def test_an_ambiguous_beginning_selects_nothing_and_is_reported() -> None:
     assert notice.message == "1 of 3 ids was not found and 1 of 3 ids was ambiguous"
 
 
-def test_a_shorter_beginning_or_that_of_another_id_selects_nothing() -> None:
-    """An invoice that is gone must not stand for one with a longer number."""
+def test_a_shorter_prefix_or_one_of_another_kind_of_id_selects_nothing() -> None:
+    """The number of a missing invoice must not match an invoice with a longer number."""
     messages = of_uuid(A), of_uuid("m-1", "invoice-10001"), of_uuid("m-2", "2026113017")
     for wanted in ("aaaaaaa", "invoice-1000", "20261130"):
         found, (notice,) = ended({wanted}, *messages)

@@ -20,7 +20,7 @@ def note_opening() -> None:
 
 
 class Trap:
-    """Tells when it is unpickled."""
+    """An object that records when it is unpickled."""
 
     def __reduce__(self) -> Any:
         return note_opening, ()
@@ -76,7 +76,7 @@ def test_a_pickled_job_is_shown_without_unpickling() -> None:
         assert (seen.content_type, seen.body) == (content_type, entry["MessageBody"])
     assert OPENED == []
     pickle.loads(pickle.dumps(Trap()))
-    assert OPENED == ["opened"]  # so the trap does snap
+    assert OPENED == ["opened"]  # proves that the trap works
 
 
 def test_a_body_that_does_not_match_its_content_type_stays_text() -> None:

@@ -144,7 +144,7 @@ def test_an_unchanged_body_is_sent_byte_for_byte(content_type: str) -> None:
     assert without_job_id(message.to_entry(STANDARD)) == entry
 
 
-def test_a_body_without_a_context_gets_a_readable_one() -> None:
+def test_a_body_without_a_context_gets_an_empty_context() -> None:
     entry = pack_job("send", {"to": "ann"}, {}, "pickle")
     message = OutgoingMessage(job="send", body=entry["MessageBody"], content_type="pickle")
     assert without_job_id(message.to_entry(STANDARD)) == entry
@@ -204,7 +204,7 @@ def test_an_attribute_of_another_program_is_never_replaced(text: str) -> None:
 
 
 @pytest.mark.parametrize("job_id", [None, "m-1"])
-def test_a_message_without_room_goes_without_a_job_id(job_id: str | None) -> None:
+def test_a_message_without_room_for_a_job_id_is_sent_without_one(job_id: str | None) -> None:
     nine, ten = FOREIGN, {**FOREIGN, "a10": "x"}
     assert sqsw_attribute(OutgoingMessage(body="x", attributes=nine).to_entry(STANDARD))
     entry = OutgoingMessage(body="x", attributes=ten, job_id=job_id).to_entry(STANDARD)

@@ -1,4 +1,4 @@
-"""Peeks as on AWS, which knows no way to look but to receive."""
+"""Peeks as on AWS, where the only way to see messages is to receive them."""
 
 import time
 from contextlib import closing
@@ -20,7 +20,7 @@ from tests.unit.sqs_manage.queues import counts, send_jobs
 
 @pytest.fixture(autouse=True)
 def _as_on_aws(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The session offers nothing that boto3's do not."""
+    """Remove the feature of the session that boto3 sessions do not have."""
     monkeypatch.delattr(EmbeddedSession, "direct_calls")
 
 
@@ -28,7 +28,7 @@ def peek(env: SQSEnv, queue: str, limit: int, **options: Any) -> list[MessageVie
     return list(peek_messages(env, queue, limit, poll_seconds=0, **options))
 
 
-def test_messages_are_shown_and_put_back(env: SQSEnv, emails: str) -> None:
+def test_messages_are_shown_and_returned(env: SQSEnv, emails: str) -> None:
     send_jobs(env, emails, *[{"n": n} for n in range(25)])
     seen = peek(env, emails, 100)
     assert [view.args for view in seen] == [{"n": n} for n in range(25)]
@@ -39,7 +39,7 @@ def test_messages_are_shown_and_put_back(env: SQSEnv, emails: str) -> None:
 def test_no_more_messages_are_received_than_shown(env: SQSEnv, emails: str, faults: Faults) -> None:
     send_jobs(env, emails, *[{"n": n} for n in range(25)])
     assert len(peek(env, emails, 12)) == 12
-    # With one receive left to each message, a third look would find thirteen untouched ones.
+    # The first peek received 12 messages, so the other 13 still have a receive count of 0.
     assert [view.receives for view in peek(env, emails, 13)] == [1] * 13
 
 
@@ -58,7 +58,7 @@ def test_an_empty_queue_shows_nothing(env: SQSEnv, emails: str) -> None:
     assert peek(env, emails, 5) == []
 
 
-def test_leaving_early_puts_everything_back(env: SQSEnv, emails: str) -> None:
+def test_stopping_early_returns_all_messages_to_the_queue(env: SQSEnv, emails: str) -> None:
     send_jobs(env, emails, *[{"n": n} for n in range(15)])
     with closing(peek_messages(env, emails, 15, poll_seconds=0)) as walk:
         next(walk)
@@ -66,7 +66,7 @@ def test_leaving_early_puts_everything_back(env: SQSEnv, emails: str) -> None:
     assert counts(env, emails) == (15, 0)
 
 
-def test_an_error_of_the_caller_puts_everything_back(env: SQSEnv, emails: str) -> None:
+def test_an_error_of_the_caller_returns_all_messages_to_the_queue(env: SQSEnv, emails: str) -> None:
     send_jobs(env, emails, {"n": 1})
     with pytest.raises(BrokenPipeError), closing(peek_messages(env, emails, 5)) as walk:
         for _ in walk:
@@ -100,7 +100,7 @@ def test_groups_that_were_read_to_the_end_are_not_reported(env: SQSEnv) -> None:
     assert notices == []
 
 
-def test_wrong_numbers_and_names_are_refused(env: SQSEnv) -> None:
+def test_invalid_numbers_and_names_are_refused(env: SQSEnv) -> None:
     with pytest.raises(SettingsError):
         peek(env, "emails", 0)
     with pytest.raises(QueueNotFound):

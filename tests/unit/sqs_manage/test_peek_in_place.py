@@ -1,4 +1,4 @@
-"""Peeks on the embedded SQS, which can look without a receive."""
+"""Peeks on the embedded SQS, which can show messages without receiving them."""
 
 from typing import Any
 

@@ -16,7 +16,7 @@ from tests.unit.sqs_manage.queues import counts, send_jobs
 
 
 class Time:
-    """The clock of leases, and the clock of the queues, moved together."""
+    """The clock of the leases, which moves together with the clock of the queues."""
 
     def __init__(self, session: MemorySession) -> None:
         self._session = session
@@ -42,7 +42,7 @@ def jobs(env: SQSEnv) -> str:
     return "jobs"
 
 
-def test_each_message_is_handed_out_once_and_all_go_back(env: SQSEnv, jobs: str) -> None:
+def test_each_message_is_handed_out_once_and_all_are_returned(env: SQSEnv, jobs: str) -> None:
     with ReceivePass(env.queue_client(jobs), poll_seconds=0) as receive_pass:
         batches = [receive_pass.next_batch() for _ in range(4)]
         assert [len(batch) for batch in batches] == [10, 10, 5, 0]
@@ -67,7 +67,7 @@ def test_bodies_of_handed_out_messages_are_not_kept(env: SQSEnv) -> None:
     assert counts(env, "large") == (20, 0)
 
 
-def test_leases_are_renewed_after_half_of_their_time(
+def test_leases_are_renewed_at_half_time(
     env: SQSEnv, jobs: str, clock: Time, faults: Faults
 ) -> None:
     with ReceivePass(
@@ -87,14 +87,14 @@ def test_leases_are_renewed_after_half_of_their_time(
     assert counts(env, jobs) == (25, 0)
 
 
-def test_a_message_that_comes_again_after_a_lost_lease_is_not_handed_out_again(
+def test_a_message_received_again_after_a_lost_lease_is_not_handed_out_again(
     env: SQSEnv, jobs: str, clock: Time
 ) -> None:
     with ReceivePass(
         env.queue_client(jobs), lease_seconds=300, poll_seconds=0, clock=clock
     ) as receive_pass:
         first = receive_pass.next_batch()
-        clock.advance(400)  # whoever called was asleep
+        clock.advance(400)  # the caller was suspended
         others = receive_pass.next_batch() + receive_pass.next_batch()
         assert receive_pass.next_batch() == []
         assert not {m.message_id for m in first} & {m.message_id for m in others}
@@ -126,7 +126,7 @@ def test_a_fifo_message_with_a_lost_lease_is_dropped(env: SQSEnv, clock: Time) -
     assert counts(env, "o.fifo") == (1, 0)
 
 
-def test_an_error_puts_everything_back_and_propagates(env: SQSEnv, jobs: str) -> None:
+def test_an_error_returns_all_messages_and_propagates(env: SQSEnv, jobs: str) -> None:
     with (
         pytest.raises(RuntimeError),
         ReceivePass(env.queue_client(jobs), poll_seconds=0) as receive_pass,
@@ -136,7 +136,7 @@ def test_an_error_puts_everything_back_and_propagates(env: SQSEnv, jobs: str) ->
     assert counts(env, jobs) == (25, 0)
 
 
-def test_the_error_that_ended_the_pass_wins_over_one_while_putting_back(
+def test_the_error_that_ended_the_pass_takes_precedence_over_one_while_returning(
     env: SQSEnv, jobs: str, faults: Faults
 ) -> None:
     with (
@@ -153,7 +153,7 @@ def test_the_error_that_ended_the_pass_wins_over_one_while_putting_back(
         receive_pass.next_batch()
 
 
-def test_messages_that_cannot_be_put_back_are_reported(
+def test_messages_that_cannot_be_returned_are_reported(
     env: SQSEnv, jobs: str, faults: Faults
 ) -> None:
     faults.refuse_entries(
@@ -168,7 +168,7 @@ def test_messages_that_cannot_be_put_back_are_reported(
     assert counts(env, jobs) == (24, 1)
 
 
-def test_a_ctrl_c_during_a_receive_puts_its_messages_back(
+def test_a_ctrl_c_during_a_receive_returns_its_messages(
     env: SQSEnv, jobs: str, faults: Faults
 ) -> None:
     faults.ctrl_c_before("ReceiveMessage")
@@ -183,9 +183,9 @@ def test_a_ctrl_c_during_a_receive_puts_its_messages_back(
 def test_leases_are_renewed_during_slow_steps_and_slow_callers(env: SQSEnv, jobs: str) -> None:
     with ReceivePass(env.queue_client(jobs), lease_seconds=2, poll_seconds=0) as receive_pass:
         messages = receive_pass.next_batch()
-        receive_pass.finish(lambda: time.sleep(3))  # such as a send that hangs
+        receive_pass.finish(lambda: time.sleep(3))  # for example, a send that hangs
         assert counts(env, jobs) == (15, 10)
-        time.sleep(3)  # the reader of the output pauses
+        time.sleep(3)  # for example, the reader of the output pauses
         assert counts(env, jobs) == (15, 10)
         assert receive_pass.finish(lambda: receive_pass.delete(messages)) == {}
         time.sleep(1.5)
@@ -194,11 +194,11 @@ def test_leases_are_renewed_during_slow_steps_and_slow_callers(env: SQSEnv, jobs
 
 
 def _alive() -> list[threading.Thread]:
-    time.sleep(0.6)  # it checks four times in a lease
+    time.sleep(0.6)  # the thread checks four times per lease
     return threading.enumerate()
 
 
-def test_messages_of_a_killed_pass_are_back_after_a_minute(
+def test_messages_of_a_killed_pass_are_available_after_a_minute(
     env: SQSEnv, jobs: str, session: MemorySession
 ) -> None:
     receive_pass = ReceivePass(env.queue_client(jobs))

@@ -32,14 +32,14 @@ def where(*texts: str, **others: Any) -> Selection:
     return Selection(filters=tuple(map(Filter.parse, texts)), **others)
 
 
-def by_hand(env: SQSEnv, queue: str, **options: Any) -> RedriveReport:
+def by_sqsw(env: SQSEnv, queue: str, **options: Any) -> RedriveReport:
     options.setdefault("selection", where("receives>0"))
     return redrive(env, queue, poll_seconds=0, **options)
 
 
 @pytest.fixture
 def dead(env: SQSEnv, emails: str) -> list[str]:
-    """Twenty-five dead letters of ``emails``."""
+    """Create 25 dead letters of ``emails``; return their message ids."""
     ids = send_jobs(env, emails, *[{"n": n} for n in range(25)])
     dead_letter(env, emails)
     return ids
@@ -117,7 +117,7 @@ class TestBySQS:
         with pytest.raises(RedriveError) as caught:
             redrive(env, emails)
         assert (caught.value.dead_letter_queue, caught.value.next) == ("emails_dead", expected)
-        [failure] = by_hand(env, emails).failures
+        [failure] = by_sqsw(env, emails).failures
         assert failure.message.endswith(expected)
 
     def test_with_a_target_sqsw_moves_out_of_any_queue(self, env: SQSEnv) -> None:
@@ -143,7 +143,7 @@ class TestBySQS:
         assert cancel_redrive(env, "emails_dead") == move.moved
         assert redrive_status(env, "emails_dead")[0].status == "CANCELLED"
 
-    def test_a_list_that_lags_does_not_end_the_wait(
+    def test_an_outdated_list_of_moves_does_not_end_the_wait(
         self, env: SQSEnv, dead: list[str], faults: Faults
     ) -> None:
         assert redrive(env, "emails_dead").moved == 25
@@ -204,17 +204,17 @@ class TestBySQS:
 class TestBySqsw:
     def test_only_selected_messages_are_moved(self, env: SQSEnv, dead: list[str]) -> None:
         told: list[Move | HandledMessage] = []
-        report = by_hand(env, "emails_dead", selection=where("args.n<7"), on_progress=told.append)
+        report = by_sqsw(env, "emails_dead", selection=where("args.n<7"), on_progress=told.append)
         assert (report.moved, report.skipped, report.failed, report.by_sqs) == (7, 18, 0, False)
         assert (counts(env, "emails_dead"), counts(env, "emails")) == ((18, 0), (7, 0))
         assert len(told) == 25
         actions = [one.view.action for one in told if isinstance(one, HandledMessage)]
         assert (actions.count("moved"), actions.count("skipped")) == (7, 18)
 
-    def test_nothing_is_deleted_before_it_was_sent(
+    def test_no_message_is_deleted_before_it_was_sent(
         self, env: SQSEnv, dead: list[str], faults: Faults
     ) -> None:
-        by_hand(env, "emails_dead")
+        by_sqsw(env, "emails_dead")
         calls = [c for c in faults.calls if c in ("SendMessageBatch", "DeleteMessageBatch")]
         assert calls == ["SendMessageBatch", "DeleteMessageBatch"] * 3
 
@@ -223,7 +223,7 @@ class TestBySqsw:
     ) -> None:
         faults.refuse("DeleteMessageBatch", "AccessDenied")
         with pytest.raises(AccessDenied):
-            by_hand(env, "emails_dead")
+            by_sqsw(env, "emails_dead")
         assert (counts(env, "emails_dead"), counts(env, "emails")) == ((25, 0), (10, 0))
 
     def test_a_send_that_is_refused_deletes_nothing(
@@ -231,14 +231,14 @@ class TestBySqsw:
     ) -> None:
         faults.refuse("SendMessageBatch", "AccessDenied")
         with pytest.raises(AccessDenied):
-            by_hand(env, "emails_dead")
+            by_sqsw(env, "emails_dead")
         assert (counts(env, "emails_dead"), counts(env, "emails")) == ((25, 0), (0, 0))
 
     def test_a_request_that_is_refused_as_a_whole_fails_each_of_its_messages(
         self, env: SQSEnv, dead: list[str], faults: Faults
     ) -> None:
         faults.refuse("SendMessageBatch", "KmsDisabled", text="the key is off")
-        report = by_hand(env, "emails_dead", selection=where("args.n<3"))
+        report = by_sqsw(env, "emails_dead", selection=where("args.n<3"))
         assert (report.moved, report.failed, report.skipped) == (0, 3, 22)
         assert {f.code for f in report.failures} == {"KmsDisabled"}
         assert all("the key is off" in failure.message for failure in report.failures)
@@ -250,7 +250,7 @@ class TestBySqsw:
         faults.refuse_entries(
             "SendMessageBatch", lambda e: '"n": 3}' in e["MessageBody"], sender_fault=True
         )
-        report = by_hand(env, "emails_dead")
+        report = by_sqsw(env, "emails_dead")
         assert (report.moved, report.failed) == (24, 1)
         [failure] = report.failures
         assert (failure.code, failure.message) == ("InvalidParameterValue", "no")
@@ -265,7 +265,7 @@ class TestBySqsw:
         self, env: SQSEnv, dead: list[str], faults: Faults
     ) -> None:
         faults.refuse_entries("DeleteMessageBatch", lambda e: e["Id"] == "0", sender_fault=True)
-        report = by_hand(env, "emails_dead")
+        report = by_sqsw(env, "emails_dead")
         assert (report.moved, report.failed) == (22, 3)
         assert "there are two copies" in report.failures[0].message
         assert (counts(env, "emails_dead"), counts(env, "emails")) == ((3, 0), (25, 0))
@@ -285,7 +285,7 @@ class TestBySqsw:
         }
         env.queue_client(emails).send(entry)
         dead_letter(env, emails)
-        assert by_hand(env, "emails_dead").moved == 1
+        assert by_sqsw(env, "emails_dead").moved == 1
         [message] = contents(env, emails)
         assert message["Body"] == entry["MessageBody"]
         assert message["MessageAttributes"] == entry["MessageAttributes"]
@@ -293,7 +293,7 @@ class TestBySqsw:
         assert message["Attributes"]["AWSTraceHeader"] == "Root=1-5759e988-bd862e"
 
     def test_a_limit_is_the_number_of_moved_messages(self, env: SQSEnv, dead: list[str]) -> None:
-        report = by_hand(env, "emails_dead", selection=Selection(limit=12))
+        report = by_sqsw(env, "emails_dead", selection=Selection(limit=12))
         assert (report.moved, report.skipped) == (12, 0)
         assert (counts(env, "emails_dead"), counts(env, "emails")) == ((13, 0), (12, 0))
 
@@ -301,16 +301,16 @@ class TestBySqsw:
         ids = frozenset([dead[4], dead[20], "unknown"])
         told: list[Notice] = []
         options: dict[str, Any] = {"selection": Selection(ids=ids), "on_notice": told.append}
-        report = by_hand(env, "emails_dead", dry_run=True, **options)
+        report = by_sqsw(env, "emails_dead", dry_run=True, **options)
         assert report.would_move == 2
-        report = by_hand(env, "emails_dead", **options)
+        report = by_sqsw(env, "emails_dead", **options)
         assert [notice.message for notice in told] == ["1 of 3 ids was not found"] * 2
         assert (report.moved, report.skipped) == (2, 23)
         assert sorted(bodies(env, "emails")) == ['{"n": 20}', '{"n": 4}']
 
     def test_a_dry_run_moves_nothing(self, env: SQSEnv, dead: list[str]) -> None:
         told: list[Any] = []
-        report = by_hand(
+        report = by_sqsw(
             env, "emails_dead", selection=where("args.n<7"), dry_run=True, on_progress=told.append
         )
         assert (report.moved, report.would_move, report.skipped) == (0, 7, 18)
@@ -326,7 +326,7 @@ class TestBySqsw:
             create_queue(env, name, dead_letter_queue="dead", max_receives=1)
             send_jobs(env, name, {"from": name}, {"from": name})
             dead_letter(env, name)
-        assert by_hand(env, "dead").moved == 4
+        assert by_sqsw(env, "dead").moved == 4
         assert bodies(env, "a") == ['{"from": "a"}'] * 2
         assert bodies(env, "b") == ['{"from": "b"}'] * 2
 
@@ -334,21 +334,21 @@ class TestBySqsw:
         self, env: SQSEnv, emails: str
     ) -> None:
         send_jobs(env, "emails_dead", {"n": 1})
-        assert by_hand(env, "emails_dead").moved == 1
+        assert by_sqsw(env, "emails_dead").moved == 1
         assert counts(env, "emails") == (1, 0)
 
     def test_a_message_without_a_known_source_fails_with_several_sources(self, env: SQSEnv) -> None:
         for name in ("a", "b"):
             create_queue(env, name, dead_letter_queue="dead")
         send_jobs(env, "dead", {"n": 1})
-        report = by_hand(env, "dead")
+        report = by_sqsw(env, "dead")
         [failure] = report.failures
         assert failure.code == "NoSource"
         assert failure.message == (
             "its source queue is unknown; 'dead' is the dead-letter queue of a, b; "
             "name a target queue"
         )
-        assert by_hand(env, "dead", dry_run=True).failed == 1
+        assert by_sqsw(env, "dead", dry_run=True).failed == 1
         assert counts(env, "dead") == (1, 0)
 
     def test_a_missing_source_fails_only_its_messages(self, env: SQSEnv, client: Any) -> None:
@@ -357,11 +357,11 @@ class TestBySqsw:
             send_jobs(env, name, {"from": name})
             dead_letter(env, name)
         client.delete_queue(QueueUrl=env.queue_client("a").url)
-        report = by_hand(env, "dead")
+        report = by_sqsw(env, "dead")
         assert (report.moved, report.failed) == (1, 1)
         assert "no queue named 'a'" in report.failures[0].message
 
-    def test_a_message_that_fails_again_meanwhile_is_not_moved_again(
+    def test_a_message_that_fails_again_during_the_redrive_is_not_moved_again(
         self, env: SQSEnv, emails: str, faults: Faults
     ) -> None:
         send_jobs(env, emails, *[{"n": n} for n in range(3)])
@@ -373,29 +373,29 @@ class TestBySqsw:
                 rounds.append(1)
                 dead_letter(env, emails)
 
-        # Right before the receive after the move, when all three are back in `emails`.
+        # Right before the next receive of the redrive, when all three are back in `emails`.
         faults.before("DeleteMessageBatch", fail_again)
-        assert by_hand(env, "emails_dead").moved == 3
+        assert by_sqsw(env, "emails_dead").moved == 3
 
     def test_the_rate_is_limited(
         self, env: SQSEnv, dead: list[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         slept: list[float] = []
         monkeypatch.setattr("time.sleep", slept.append)
-        report = by_hand(env, "emails_dead", selection=Selection(limit=6), per_second=2)
+        report = by_sqsw(env, "emails_dead", selection=Selection(limit=6), per_second=2)
         assert report.moved == 6
         assert len(slept) == 2
-        # Nobody really slept, so the second wait is for two parts of a second each.
+        # Because time.sleep is a mock, the second wait includes the time of the first.
         assert slept[0] == pytest.approx(1, abs=0.3)
         assert slept[1] == pytest.approx(2, abs=0.3)
 
-    def test_a_ctrl_c_finishes_the_batch_and_puts_the_rest_back(
+    def test_a_ctrl_c_finishes_the_batch_and_returns_the_rest(
         self, env: SQSEnv, dead: list[str], faults: Faults
     ) -> None:
         faults.ctrl_c_before("SendMessageBatch")
         told: list[Any] = []
         with pytest.raises(KeyboardInterrupt):
-            by_hand(env, "emails_dead", selection=where("args.n>=5"), on_progress=told.append)
+            by_sqsw(env, "emails_dead", selection=where("args.n>=5"), on_progress=told.append)
         assert [one.view.action for one in told] == ["skipped"] * 5 + ["moved"] * 10
         assert (counts(env, "emails_dead"), counts(env, "emails")) == ((15, 0), (10, 0))
 
@@ -407,12 +407,12 @@ class TestBySqsw:
         faults.ctrl_c_before("SendMessageBatch")
         told: list[Any] = []
         with pytest.raises(KeyboardInterrupt):
-            by_hand(env, "emails_dead", selection=where("args.n>=5"), on_progress=told.append)
+            by_sqsw(env, "emails_dead", selection=where("args.n>=5"), on_progress=told.append)
         assert [one.view.action for one in told] == ["moved"] * 5 + ["skipped"] * 5
         assert (counts(env, "emails_dead"), counts(env, "emails")) == ((20, 0), (5, 0))
 
     @pytest.mark.parametrize("bound", ["none", "_MAX_POSTPONED", "_MAX_POSTPONED_BYTES"])
-    def test_a_limited_number_of_letters_that_sqs_moved_comes_last(
+    def test_letters_that_sqs_moved_are_postponed_up_to_a_limit(
         self, env: SQSEnv, dead: list[str], monkeypatch: pytest.MonkeyPatch, bound: str
     ) -> None:
         send_letter(env, "emails_dead", {}, failure())
@@ -420,16 +420,16 @@ class TestBySqsw:
         if bound != "none":
             monkeypatch.setattr(resend, bound, 12 if bound == "_MAX_POSTPONED" else sum(sizes))
         told: list[Any] = []
-        assert by_hand(env, "emails_dead", on_progress=told.append).moved == 26
+        assert by_sqsw(env, "emails_dead", on_progress=told.append).moved == 26
         place = [one.view.error is not None for one in told].index(True)
         assert place == (0 if bound == "none" else 13)
 
-    def test_an_error_of_a_listener_puts_the_rest_back(self, env: SQSEnv, dead: list[str]) -> None:
+    def test_an_error_of_a_listener_returns_the_rest(self, env: SQSEnv, dead: list[str]) -> None:
         def fail(progress: Any) -> None:
             raise BrokenPipeError
 
         with pytest.raises(BrokenPipeError):
-            by_hand(env, "emails_dead", on_progress=fail)
+            by_sqsw(env, "emails_dead", on_progress=fail)
         assert (counts(env, "emails_dead"), counts(env, "emails")) == ((15, 0), (10, 0))
 
     def test_invalid_arguments_are_refused_before_anything_moves(
@@ -444,7 +444,7 @@ class TestBySqsw:
             with pytest.raises(SettingsError):
                 redrive(env, "emails_dead", **options)
         with pytest.raises(QueueNotFound):
-            by_hand(env, "emails_dead", target="nothing")
+            by_sqsw(env, "emails_dead", target="nothing")
         with pytest.raises(QueueNotFound):
             redrive(env, "nothing")
         assert counts(env, "emails_dead") == (25, 0)
@@ -458,23 +458,23 @@ class TestFifo:
             env, orders, *[{"group": group, "n": n} for n in range(12) for group in ("a", "b")]
         )
         dead_letter(env, orders)
-        report = by_hand(env, "orders_dead.fifo")
+        report = by_sqsw(env, "orders_dead.fifo")
         assert (report.moved, report.failed) == (24, 0)
         messages = contents(env, orders)
         for group in ("a", "b"):
             numbers = [m["Body"] for m in messages if m["Attributes"]["MessageGroupId"] == group]
             assert numbers == [f'{{"group": "{group}", "n": {n}}}' for n in range(12)]
-        # The embedded SQS keeps the message id when it dead-letters, as SQS does.
+        # Like SQS, the embedded SQS keeps the id of a message that it dead-letters.
         assert {m["Attributes"]["MessageDeduplicationId"] for m in messages} == set(sent)
 
     def test_a_request_has_one_message(self, env: SQSEnv, orders: str, faults: Faults) -> None:
         send_jobs(env, orders, *[{"n": n} for n in range(3)])
         dead_letter(env, orders)
         faults.calls.clear()
-        by_hand(env, "orders_dead.fifo")
+        by_sqsw(env, "orders_dead.fifo")
         assert faults.count("SendMessageBatch") == 3
 
-    def test_nothing_overtakes_a_message_that_could_not_be_sent(
+    def test_no_message_overtakes_one_that_could_not_be_sent(
         self, env: SQSEnv, orders: str, faults: Faults
     ) -> None:
         send_jobs(
@@ -486,7 +486,7 @@ class TestFifo:
             lambda e: e["MessageBody"] == '{"group": "a", "n": 1}',
             sender_fault=True,
         )
-        report = by_hand(env, "orders_dead.fifo")
+        report = by_sqsw(env, "orders_dead.fifo")
         assert (report.moved, report.failed) == (5, 3)
         assert [failure.code for failure in report.failures] == [
             "InvalidParameterValue",
@@ -506,12 +506,12 @@ class TestFifo:
         [message] = contents(env, orders)
         assert message["Attributes"]["MessageGroupId"] == "default"
         send_jobs(env, "orders_dead.fifo", {"group": "g", "n": 2})
-        assert by_hand(env, "orders_dead.fifo", target="plain").moved == 1
+        assert by_sqsw(env, "orders_dead.fifo", target="plain").moved == 1
         [message] = contents(env, "plain")
         assert message["Attributes"]["MessageGroupId"] == "g"
 
 
-def test_a_session_without_a_prefix_works_too() -> None:
+def test_a_session_without_a_prefix_works() -> None:
     session = MemorySession()
     env = SQSEnv(session)
     create_queue(env, "emails", dead_letter_queue="emails_dead", max_receives=1)

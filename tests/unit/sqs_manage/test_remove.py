@@ -27,7 +27,7 @@ def actions(handled: list[HandledMessage]) -> list[str | None]:
     return [one.view.action for one in handled]
 
 
-def test_a_deleted_queue_is_reported_as_it_was(env: SQSEnv, client: Any) -> None:
+def test_deleting_a_queue_reports_its_last_description(env: SQSEnv, client: Any) -> None:
     create_queue(env, "emails")
     send_jobs(env, "emails", {"n": 1})
     report = delete_queue(env, "emails")
@@ -62,7 +62,7 @@ def test_only_the_selected_messages_are_deleted(env: SQSEnv, emails: str) -> Non
     assert actions(handled).count("deleted") == 12
     assert actions(handled).count("skipped") == 13
     assert counts(env, emails) == (13, 0)
-    # Each message was looked at once: the next receive is its second, and dead-letters it.
+    # The purge received each message once. The next receive is the second and dead-letters it.
     assert {one.view.receives for one in handled} == {1}
 
 
@@ -85,7 +85,7 @@ def test_a_limit_leaves_the_rest_unread(env: SQSEnv) -> None:
     assert counts(env, "emails") == (17, 0)
 
 
-def test_the_pass_ends_once_all_ids_were_found(env: SQSEnv, faults: Faults) -> None:
+def test_the_pass_ends_after_all_ids_were_found(env: SQSEnv, faults: Faults) -> None:
     create_queue(env, "emails")
     ids = send_jobs(env, "emails", *[{"n": n} for n in range(30)])
     handled = purge(env, "emails", Selection(ids=frozenset(ids[:2])))
@@ -136,16 +136,16 @@ def test_an_entry_with_a_temporary_failure_is_retried(
     assert faults.count("DeleteMessageBatch") == 3
 
 
-def test_leaving_early_puts_everything_back(env: SQSEnv, emails: str) -> None:
+def test_stopping_early_returns_all_messages_to_the_queue(env: SQSEnv, emails: str) -> None:
     send_jobs(env, emails, *[{"n": n} for n in range(15)])
     walk = purge_selected(env, emails, where("args.n>=2"), poll_seconds=0)
     with closing(walk):
         assert next(walk).view.action == "deleted"
-    # The batch under way was finished: eight of the first ten were meant.
+    # The batch in progress was finished; eight of its ten messages matched.
     assert counts(env, emails) == (7, 0)
 
 
-def test_a_fifo_queue_is_purged_behind_deleted_messages(env: SQSEnv) -> None:
+def test_a_fifo_queue_is_purged_past_deleted_messages(env: SQSEnv) -> None:
     create_queue(env, "orders.fifo")
     send_jobs(env, "orders.fifo", *[{"group": "a", "n": n} for n in range(25)])
     notices: list[Notice] = []

@@ -50,19 +50,19 @@ def test_an_invalid_filter_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "args", "holds"),
     [
-        # numbers, where both are
+        # compared as numbers if both are
         ("args.n<10", {"n": 9}, True),
         ("args.n<10", {"n": 10}, False),
         ("args.n<=10", {"n": 10}, True),
         ("args.n=10.0", {"n": 10}, True),
         ("args.n>-1e3", {"n": -999}, True),
         ("args.n=12345678901234567891", {"n": 12345678901234567890}, False),
-        # text, where one is not
+        # compared as text if one is not a number
         ("args.n<10", {"n": "9"}, False),
         ("args.zip=1234", {"zip": "01234"}, False),
         ("args.zip=01234", {"zip": "01234"}, True),
         ("args.n=ten", {"n": 10}, False),
-        # the other values of JSON, as JSON writes them
+        # other values are compared as their JSON text
         ("args.flag=true", {"flag": True}, True),
         ("args.flag=1", {"flag": True}, False),
         ("args.list=[1,2]", {"list": [1, 2]}, True),
@@ -79,7 +79,7 @@ def test_an_invalid_filter_is_refused(text: str) -> None:
         ("args.at<2026-11-01", {"at": "2026-10-31T23:59:59-02:00"}, False),
         ("args.at=2026-11-01T01:00:00+01:00", {"at": "2026-11-01T00:00:00Z"}, True),
         ("args.at<soon", {"at": "2026-11-01T00:00:00Z"}, True),
-        # where it stands
+        # paths
         ("args.items.1=b", {"items": ["a", "b"]}, True),
         ("args.items.2=null", {"items": ["a", "b"]}, True),
         pytest.param(f"args.items.{'9' * 5000}=null", {"items": [1]}, True, id="many digits"),

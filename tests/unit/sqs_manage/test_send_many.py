@@ -21,7 +21,7 @@ def jobs(count: int, **options: Any) -> Iterator[OutgoingMessage]:
 
 
 def in_groups(count: int, *groups: str) -> list[OutgoingMessage]:
-    """``count`` messages for each group, in turns."""
+    """Return ``count`` messages for each group, alternating between the groups."""
     pairs = itertools.product(range(count), groups)
     return [
         OutgoingMessage(line, "send", {"n": n}, group, f"{group}{n}")
@@ -97,11 +97,11 @@ def test_the_input_is_read_while_it_is_sent(env: SQSEnv, plain: str) -> None:
 
     report = send_messages(env, plain, lines(), concurrency=2, on_result=note)
     assert report.sent == 2_000
-    # Four requests on their way, one being filled.
+    # Four requests in progress, and one being filled.
     assert max(behind) <= 60
 
 
-def test_a_line_that_the_queue_would_refuse_counts_as_failed(env: SQSEnv, plain: str) -> None:
+def test_a_line_that_the_queue_would_refuse_is_reported_as_failed(env: SQSEnv, plain: str) -> None:
     unread = UnreadLine("plain", 2, None, "SettingsError", "no JSON", False, "{")
     bad = OutgoingMessage(3, "send", {"n": 3}, delay=1_000)
     told: list[Any] = []
@@ -128,7 +128,7 @@ def test_a_retryable_failure_is_retried_three_times(
     assert len(bodies(env, plain)) == 10
 
 
-def test_after_the_fourth_attempt_it_has_failed(env: SQSEnv, plain: str, faults: Faults) -> None:
+def test_a_message_fails_after_the_fourth_attempt(env: SQSEnv, plain: str, faults: Faults) -> None:
     faults.refuse_entries(
         "SendMessageBatch", lambda e: '"n": 3}' in e["MessageBody"], sender_fault=False
     )
@@ -183,7 +183,7 @@ def test_a_ctrl_c_reports_requests_in_progress(env: SQSEnv, plain: str, faults: 
     with pytest.raises(KeyboardInterrupt):
         send_messages(env, plain, jobs(500), concurrency=2, on_result=told.append)
     sent = counts(env, plain)[0]
-    # The one that was just being told when it came may be missing.
+    # The result that was being reported during the Ctrl-C can be missing.
     assert 10 <= sent < 500
     assert sent - 1 <= len(told) <= sent
 
@@ -197,7 +197,7 @@ def test_invalid_arguments_are_refused(env: SQSEnv, plain: str) -> None:
 
 
 class TestFifo:
-    def test_messages_go_in_order(self, env: SQSEnv, fifo: str, faults: Faults) -> None:
+    def test_messages_are_sent_in_order(self, env: SQSEnv, fifo: str, faults: Faults) -> None:
         report = send_messages(env, fifo, in_groups(35, "a", "b"))
         assert (report.sent, report.requests) == (70, 7)
         messages = contents(env, fifo)
@@ -223,7 +223,7 @@ class TestFifo:
             sender_fault=True,
         )
         report = send_messages(env, fifo, in_groups(20, "a", "b"))
-        # a9 is the last of its group in its request: nothing of the group goes out after it.
+        # a9 is the last of its group in its request, so no later message of the group is sent.
         assert (report.sent, report.failed) == (29, 11)
         assert [failure.code for failure in report.failures] == [
             "InvalidParameterValue",
@@ -250,7 +250,7 @@ class TestFifo:
         send_messages(env, fifo, [first, second, unread, third, fourth], on_result=told.append)
         assert {one.line for one in told if isinstance(one, SentMessage)} == sent
 
-    def test_an_entry_is_retried_only_if_nothing_of_its_group_overtook_it(
+    def test_an_entry_is_retried_only_if_no_message_of_its_group_overtook_it(
         self, env: SQSEnv, fifo: str, faults: Faults
     ) -> None:
         faults.refuse_entries(
@@ -260,7 +260,7 @@ class TestFifo:
             times=1,
         )
         report = send_messages(env, fifo, in_groups(5, "a", "b"))
-        # a2 to a4 were out already, so a1 would come too late; after b3 and b4 there was nothing.
+        # a2 to a4 were already sent, so a1 would be out of order. Nothing followed b3 and b4.
         assert [failure.item["dedup_id"] for failure in report.failures] == ["a1"]
         assert report.requests == 2
         mine = [m for m in contents(env, fifo) if m["Attributes"]["MessageGroupId"] == "b"]
@@ -272,5 +272,5 @@ class TestFifo:
         faults.calls.clear()
         report = send_messages(env, fifo, jobs(3))
         assert (report.sent, report.failed, report.requests) == (0, 3, 0)
-        # The first is refused; the others come after it in the group `default`.
+        # The first is refused, which stops the others in its group `default`.
         assert "needs a deduplication id" in report.failures[0].message

@@ -1,4 +1,4 @@
-"""Redrives of dead letters that workers sent, on every SQS that can be had."""
+"""Redrives of dead letters that workers sent, on every backend."""
 
 import uuid
 from collections.abc import Iterator
@@ -81,7 +81,7 @@ def test_a_fifo_group_keeps_its_order_and_its_records(env: SQSEnv) -> None:
         assert found[group] == [f'{{"group": "{group}", "n": {n}}}' for n in range(12)]
 
 
-def test_of_twins_one_is_moved_and_the_other_deleted(env: SQSEnv, emails: str) -> None:
+def test_one_twin_is_moved_and_the_other_is_deleted(env: SQSEnv, emails: str) -> None:
     original = send_letter(env, emails, {"n": 1}, None, job_id="job-1")
     sent = send_letter(*(env, "emails_dead", {"n": 1}, failure()), job_id="job-1", copy_of=original)
     dead_letter(env, emails)

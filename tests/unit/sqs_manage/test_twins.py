@@ -1,4 +1,4 @@
-"""Two messages of one job: which they are, and what a redrive does with them."""
+"""Twins (two messages of one job): how they are found, and how a redrive treats them."""
 
 from typing import Any
 
@@ -25,14 +25,14 @@ def by_sqsw(env: SQSEnv, text: str = "receives>=0", **options: Any) -> RedriveRe
 
 
 def send_twin(env: SQSEnv, n: int = 1, *, job_id: str | None = "job-1") -> str:
-    """A message that SQS moved to the dead-letter queue after a worker crashed."""
+    """Send a message and dead-letter it by SQS, as after a worker crash; return its id."""
     message_id = send_letter(env, "emails", {"n": n}, None, job_id=job_id)
     dead_letter(env, "emails")
     return message_id
 
 
 def send_twins(env: SQSEnv) -> None:
-    """The message that the worker sent before it crashed, and then the one that SQS moved."""
+    """Send the dead letter of a worker that crashed afterward, then the one that SQS moved."""
     original = send_letter(env, "emails", {"n": 1}, None, job_id="job-1")
     send_letter(env, "emails_dead", {"n": 1}, failure(), job_id="job-1", copy_of=original)
     dead_letter(env, "emails")
@@ -40,7 +40,7 @@ def send_twins(env: SQSEnv) -> None:
 
 @pytest.fixture(autouse=True)
 def _queues(emails: str) -> None:
-    """``emails`` and ``emails_dead``."""
+    """Create ``emails`` and ``emails_dead``."""
 
 
 def test_the_message_id_is_used_if_there_is_no_job_id(env: SQSEnv) -> None:
@@ -88,7 +88,9 @@ def test_a_reused_job_id_does_not_create_twins(env: SQSEnv) -> None:
 
 @pytest.mark.parametrize("between", [0, 25])
 @pytest.mark.parametrize("twin_first", [True, False])
-def test_the_record_travels_back(env: SQSEnv, between: int, twin_first: bool) -> None:
+def test_the_record_is_kept_whichever_twin_is_first(
+    env: SQSEnv, between: int, twin_first: bool
+) -> None:
     original = send_letter(env, "emails", {"n": 1}, None, job_id="job-1")
     if twin_first:
         dead_letter(env, "emails")
@@ -181,7 +183,7 @@ def test_twins_beyond_the_memory_limit_are_not_dropped(
     assert by_sqsw(env).dropped_twins == 3
 
 
-def test_a_group_is_moved_in_its_order_and_its_twin_is_dropped(
+def test_a_group_is_moved_in_order_and_its_twin_is_dropped(
     env: SQSEnv, orders: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delattr(EmbeddedSession, "direct_calls")  # as on AWS
@@ -215,14 +217,16 @@ class TestRoutes:
         )
         assert (counts(env, "payments"), counts(env, "emails_dead")) == ((0, 0), (1, 0))
 
-    def test_sqs_does_not_move_what_it_cannot(self, env: SQSEnv, faults: Faults) -> None:
+    def test_sqs_does_not_move_messages_that_it_cannot_move(
+        self, env: SQSEnv, faults: Faults
+    ) -> None:
         create_queue(env, "news", dead_letter_queue="emails_dead")
         send_letter(env, "emails_dead", {"n": 1}, failure("news"))
         report = redrive(env, "emails_dead", poll_seconds=0, per_second=900)
         assert (report.moved, report.by_sqs, counts(env, "news")) == (1, False, (1, 0))
         assert faults.count("StartMessageMoveTask") == 0
 
-    def test_a_move_in_the_background_is_made_by_sqs(self, env: SQSEnv) -> None:
+    def test_sqs_does_a_move_in_the_background(self, env: SQSEnv) -> None:
         create_queue(env, "news", dead_letter_queue="emails_dead")
         send_twin(env)
         report = redrive(env, "emails_dead", wait=False)

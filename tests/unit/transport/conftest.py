@@ -1,4 +1,4 @@
-"""Shared fixtures of the tests of calls."""
+"""Shared fixtures."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture(autouse=True, scope="module")
 def _no_moto() -> Iterator[None]:
-    """Make sessions as if moto were not imported: with its handler, boto3 makes every call."""
+    """Hide moto's handler from new sessions; with it, boto3 would make every call."""
     own = [spec for spec in botocore.handlers.BUILTIN_HANDLERS if is_botocores(spec[1])]
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(botocore.handlers, "BUILTIN_HANDLERS", own)

@@ -1,4 +1,4 @@
-"""Make calls before, during and after a moto mock.
+"""Make calls before, during, and after a moto mock.
 
     python -m tests.unit.transport.moto_program CASE SESSION
 
@@ -18,7 +18,7 @@ from sqsw.sqs_env import SQSEnv
 
 
 def make_calls(env: SQSEnv) -> None:
-    """Create a queue, and send, receive, return and delete a message."""
+    """Create a queue, then send, receive, hide, and delete two messages."""
     boto3.client("sqs").create_queue(QueueName="jobs")
     queue = env.queue_client("jobs")
     queue.send({"MessageBody": "one"})
@@ -30,7 +30,7 @@ def make_calls(env: SQSEnv) -> None:
 
 
 def fail(env: SQSEnv) -> None:
-    """Make a call that gets no answer."""
+    """Make a call that cannot reach a server."""
     try:
         env.queue_client("jobs").send({"MessageBody": "lost"})
     except ConnectionFailed:

@@ -1,4 +1,4 @@
-"""Make calls in a process that starts without botocore, and begin to watch them meanwhile.
+"""Make calls in a process that starts without botocore, and start to watch them later.
 
     python -m tests.unit.transport.plain_program CASE
 
@@ -34,7 +34,7 @@ def plain(env: SQSEnv) -> None:
 
 
 def tracer_that_waits_for_botocore(env: SQSEnv) -> None:
-    """Datadog, New Relic and others change botocore when it is imported."""
+    """Datadog, New Relic, and others patch botocore when it is imported."""
     import wrapt
 
     seen: list[str] = []
@@ -104,7 +104,7 @@ def moto_that_is_imported_later(env: SQSEnv) -> None:
 
 
 def error_of_sqs(env: SQSEnv) -> None:
-    """botocore reports it; then the calls use the wire again."""
+    """botocore raises the error; later calls use the wire again."""
     plain(env)
     try:
         env.queue_client("missing").send({"MessageBody": "one"})

@@ -1,4 +1,4 @@
-"""Answers of SQS are read as botocore reads them. All other answers are errors."""
+"""Responses of SQS are read as botocore reads them. All other responses are errors."""
 
 import json
 from collections.abc import Iterator
@@ -47,7 +47,7 @@ FOREIGN: dict[str, Answer] = {
 
 ENTRY = {"MessageId": "m", "ReceiptHandle": "r", "Body": "b"}
 
-#: answers to one operation that look like those of SQS and cannot be
+#: responses to one operation that look like those of SQS but are invalid
 WRONG: list[tuple[str, Any]] = [
     ("receive", {"Messages": {}}),
     ("receive", {"Messages": "none"}),
@@ -105,7 +105,7 @@ WRONG: list[tuple[str, Any]] = [
 
 
 class Server:
-    """An HTTP server with one answer to everything."""
+    """An HTTP server with the same response to every request."""
 
     def __init__(self) -> None:
         self.answer: Answer = (200, {}, b"")
@@ -133,7 +133,7 @@ class Server:
         self.url = f"http://127.0.0.1:{self._http.server_port}"
 
     def says(self, value: Any) -> None:
-        """Answer with this value, as SQS would."""
+        """Answer all requests with this value, as SQS would."""
         self.answer = (200, JSON, json.dumps(value).encode())
 
     def close(self) -> None:
@@ -150,7 +150,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def queue(server: Server) -> QueueClient:
-    # Share one client: it keeps no state, and to make one takes longer than a test.
+    # All tests share one client, which has no state: creating it takes longer than a test.
     session = boto3.session.Session(
         aws_access_key_id="x", aws_secret_access_key="x", region_name="eu-west-1"
     )

@@ -1,4 +1,4 @@
-"""Entries: what one weighs, what SQS would refuse, how many fit into one call."""
+"""Entries: their size, what SQS would refuse, and how many fit into one call."""
 
 from itertools import pairwise
 from typing import Any
@@ -24,7 +24,7 @@ def entry(body: str, **attributes: str) -> dict[str, Any]:
     return found
 
 
-# -- weight ---------------------------------------------------------------------------------------
+# -- size -----------------------------------------------------------------------------------------
 
 
 def test_sizes_count_utf_8_bytes_and_attribute_names_types_and_values() -> None:
@@ -115,13 +115,13 @@ def test_all_other_characters_are_accepted_by_us_and_by_sqs(character: str, jobs
     assert message.body == text
 
 
-# Half surrogates are refused before: the codec says which argument has one.
+# Unpaired surrogates are excluded because the codec refuses them and names the argument.
 @given(
     st.dictionaries(
         st.sampled_from("abc"), st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
     )
 )
-def test_json_never_makes_a_body_that_is_refused(values: dict[str, str]) -> None:
+def test_json_never_creates_a_body_that_is_refused(values: dict[str, str]) -> None:
     from sqsw.codecs.envelope import pack_job
 
     check_entry(pack_job("send", values))
@@ -177,7 +177,7 @@ def test_a_standard_queue_refuses_a_deduplication_id(jobs: JobQueue) -> None:
 
 
 @given(st.lists(st.integers(1, 40), max_size=60), st.integers(1, 10), st.integers(40, 200))
-def test_batches_keep_order_count_and_bytes_and_lose_nothing(
+def test_batches_keep_all_entries_in_order_within_the_limits(
     sizes: list[int], max_entries: int, max_bytes: int
 ) -> None:
     entries = [entry("x" * size) for size in sizes]
@@ -187,7 +187,7 @@ def test_batches_keep_order_count_and_bytes_and_lose_nothing(
         assert 1 <= len(batch) <= max_entries
         assert sum(map(entry_bytes, batch)) <= max_bytes
     for first, second in pairwise(batches):
-        # None is smaller than it has to be.
+        # No batch is smaller than necessary.
         assert (
             len(first) == max_entries
             or sum(map(entry_bytes, first)) + entry_bytes(second[0]) > max_bytes

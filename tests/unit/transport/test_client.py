@@ -1,4 +1,4 @@
-"""The boto3 client: made at its first use, with the settings that were given."""
+"""The boto3 client: created at its first use, with the given settings."""
 
 import re
 from pathlib import Path
@@ -19,7 +19,7 @@ from sqsw.transport.client import ClientSource
 
 
 class Session:
-    """Remembers what it was asked for."""
+    """A session that records the requested clients."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, dict[str, Any]]] = []
@@ -38,13 +38,12 @@ def test_one_client_is_created_at_the_first_use() -> None:
     assert [service for service, _ in session.asked] == ["sqs"]
 
 
-def test_retries_and_time_outs_are_configured() -> None:
+def test_retries_and_timeouts_are_configured() -> None:
     session = Session()
     _ = ClientSource(session, retry_max_attempts=7, retry_mode="adaptive").client
     config = session.asked[0][1]["config"]
     assert config.retries == {"max_attempts": 7, "mode": "adaptive"}
-    # An answer to a long poll may take as long as the poll, and a little more.
-    # Longer than a poll; docs/worker.md promises the rest.
+    # longer than the longest poll; docs/worker.md states the number
     assert config.read_timeout == MAX_WAIT_SECONDS + 8
 
 
@@ -77,7 +76,7 @@ def test_a_missing_region_is_a_settings_error_with_a_hint() -> None:
         _ = ClientSource().client
     assert "AWS_REGION" in str(caught.value.next)
     assert "SQSEnv(region=…)" in str(caught.value.next)
-    assert "--" not in str(caught.value.next), "this is Python, and no command line"
+    assert "--" not in str(caught.value.next), "the library must not name options"
 
 
 def test_a_missing_profile_is_a_settings_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,7 +187,7 @@ def test_every_request_is_reported_with_its_action() -> None:
 
 def test_a_retry_is_reported_as_a_request() -> None:
     told: list[str] = []
-    # Nobody listens there: botocore repeats the call once.
+    # No server listens there, so botocore repeats the call once.
     nowhere = "http://127.0.0.1:9"
     session = boto3.session.Session("x", "x", region_name="local")
     source = ClientSource(
@@ -199,7 +198,7 @@ def test_a_retry_is_reported_as_a_request() -> None:
     assert told == ["ListQueues", "ListQueues"]
 
 
-def test_credentials_of_a_file_are_read_again_after_a_refusal(
+def test_a_credentials_file_is_read_again_after_a_refusal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
@@ -213,7 +212,7 @@ def test_credentials_of_a_file_are_read_again_after_a_refusal(
 
     def key_of(source: ClientSource) -> str:
         source.refused()
-        key: str = source.client._request_signer._credentials.access_key  # type: ignore[attr-defined]  # nowhere else to be seen
+        key: str = source.client._request_signer._credentials.access_key  # type: ignore[attr-defined]  # not public
         return key
 
     write("old")
@@ -225,11 +224,11 @@ def test_credentials_of_a_file_are_read_again_after_a_refusal(
 
 
 class Stopped(Exception):
-    """Instead of a request."""
+    """Raised instead of sending a request."""
 
 
 def user_agent(client: Any, **parameters: Any) -> str:
-    """What a client calls itself in a receive, which is not sent."""
+    """Return the user agent of a receive, which is not sent."""
     seen: list[str] = []
 
     def stop(request: Any, **_: Any) -> None:
@@ -242,7 +241,7 @@ def user_agent(client: Any, **parameters: Any) -> str:
     return seen[0]
 
 
-def test_our_clients_are_faster_and_there_is_one_for_each_purpose(
+def test_each_purpose_has_its_own_client_and_ours_skip_parameter_checks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
@@ -252,14 +251,14 @@ def test_our_clients_are_faster_and_there_is_one_for_each_purpose(
     assert len({id(plain), id(lean), id(quick)}) == 3
     assert source.lean_client is lean
     for client in (lean, quick):
-        # The parameters are ours, and right: nobody looks at them again.
+        # sqsw's own parameters are valid, so these clients do not check them.
         assert user_agent(client, MaxNumberOfMessages="ten").startswith("sqsw ")
     assert user_agent(plain).startswith("Boto3/")
     with pytest.raises(ParamValidationError):
-        plain.receive_message(QueueUrl="q", MaxNumberOfMessages="ten")  # type: ignore[arg-type]  # that is the test
+        plain.receive_message(QueueUrl="q", MaxNumberOfMessages="ten")  # type: ignore[arg-type]  # invalid on purpose
 
 
-def test_the_client_that_receives_makes_the_first_calls_too() -> None:
+def test_the_receiving_client_is_used_until_another_one_exists() -> None:
     source = ClientSource(region="eu-west-1")
     receiving = source.lean_client
     assert source.client_at_hand is receiving
@@ -273,7 +272,7 @@ def test_a_custom_session_decides_how_clients_are_made() -> None:
 
 
 class Recorder(MemorySession):
-    """A session that makes clients of its own."""
+    """A session that creates its own clients, and counts them."""
 
     made = 0
 
@@ -283,7 +282,7 @@ class Recorder(MemorySession):
 
 
 class Wrapper:
-    """A session around another one, as fault injectors are."""
+    """A wrapper around a session, as in fault injectors."""
 
     def __init__(self, session: Any) -> None:
         self._session = session
@@ -314,7 +313,7 @@ def test_a_mock_of_a_session_gets_every_call() -> None:
     assert SQSEnv(session).queue("jobs").add_job("job", n=1) == "m1"
 
 
-def test_a_class_that_boto3_would_add_to_clients_is_used() -> None:
+def test_a_class_that_boto3_adds_to_clients_is_used() -> None:
     session = boto3.session.Session("id", "secret", region_name="eu-west-1")
     session.events.register("creating-client-class.sqs", lambda **_: None)
     assert SQSEnv(session).clients.way[0] == "boto3"

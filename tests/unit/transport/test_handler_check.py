@@ -1,4 +1,4 @@
-"""Code that watches botocore's calls is noticed before each call."""
+"""Code that watches botocore's calls is detected before each call."""
 
 import http.client
 from collections.abc import Callable
@@ -26,7 +26,7 @@ def region(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def checked(session: Any) -> HandlerCheck:
-    """Return a check that has already found nothing."""
+    """Return a check that has run twice and found nothing."""
     check = HandlerCheck()
     check.add(session.get_component("event_emitter"))
     assert check.reason is None and check.reason is None
@@ -42,7 +42,7 @@ def ignore(**_: object) -> None:
     ["before-send.sqs", "before-call", "request-created.sqs.ReceiveMessage", "after-call.*"],
 )
 @pytest.mark.parametrize("of_client", [False, True], ids=["session", "client"])
-def test_a_handler_registered_later_is_noticed(event: str, of_client: bool) -> None:
+def test_a_handler_registered_later_is_detected(event: str, of_client: bool) -> None:
     session = botocore.session.Session()
     check = checked(session)
     target: Any = session
@@ -92,7 +92,7 @@ PARTS: list[tuple[Any, str]] = [
 
 
 @pytest.mark.parametrize(("owner", "name"), PARTS)
-def test_a_wrapper_around_botocore_is_noticed(
+def test_a_wrapper_around_botocore_is_detected(
     owner: Any, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     check = checked(botocore.session.Session())
@@ -108,8 +108,8 @@ def test_a_wrapper_around_botocore_is_noticed(
 
 
 @pytest.mark.parametrize(("owner", "name"), PARTS)
-def test_a_wrapper_that_looks_like_the_original_is_noticed(owner: Any, name: str) -> None:
-    """Most tracers use wrapt, whose wrappers pass for functions of botocore."""
+def test_a_wrapper_that_looks_like_the_original_is_detected(owner: Any, name: str) -> None:
+    """Most tracers use wrapt, whose wrappers look like functions of botocore."""
     wrapt = pytest.importorskip("wrapt")
     check = checked(botocore.session.Session())
     original = vars(owner)[name]
@@ -124,7 +124,9 @@ def test_a_wrapper_that_looks_like_the_original_is_noticed(owner: Any, name: str
 
 
 @pytest.mark.parametrize("scheme", ["HTTP", "HTTPS"])
-def test_a_recorder_of_connections_is_noticed(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_recorder_of_connections_is_detected(
+    scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     check = checked(botocore.session.Session())
     pool: Any = getattr(botocore.awsrequest, f"AWS{scheme}ConnectionPool")
 
@@ -134,7 +136,7 @@ def test_a_recorder_of_connections_is_noticed(scheme: str, monkeypatch: pytest.M
     assert check.reason is None
 
 
-def test_mocks_from_unittest_are_noticed() -> None:
+def test_mocks_from_unittest_are_detected() -> None:
     check = checked(botocore.session.Session())
     for target in ("botocore.client.BaseClient._make_api_call", "boto3.session.Session"):
         with mock.patch(target):
@@ -142,7 +144,7 @@ def test_mocks_from_unittest_are_noticed() -> None:
         assert check.reason is None
 
 
-def test_a_stubber_is_noticed() -> None:
+def test_a_stubber_is_detected() -> None:
     session = botocore.session.Session()
     check = checked(session)
     client = session.create_client("sqs")
@@ -152,7 +154,7 @@ def test_a_stubber_is_noticed() -> None:
     assert check.reason is None
 
 
-def test_a_botocore_with_other_internals_is_noticed() -> None:
+def test_a_botocore_with_other_internals_is_detected() -> None:
     check = HandlerCheck()
     check.add(object())
     assert check.reason is not None

@@ -48,7 +48,7 @@ def test_the_name_is_the_last_part() -> None:
     assert name_of_url(URL) == name_of_url(URL + "/") == name_of_arn(ARN) == "emails.fifo"
 
 
-def test_fifo_queues_are_known_by_their_name() -> None:
+def test_fifo_queues_are_recognized_by_their_name() -> None:
     assert is_fifo("emails.fifo")
     assert is_fifo(URL)
     assert not is_fifo("emails")
@@ -56,7 +56,7 @@ def test_fifo_queues_are_known_by_their_name() -> None:
 
 
 @pytest.mark.parametrize("name", ["emails", "emails.fifo"])
-def test_dead_letter_queues_are_known_by_their_name(name: str) -> None:
+def test_dead_letter_queues_are_recognized_by_their_name(name: str) -> None:
     assert source_by_name(dead_letter_name(name)) == "emails"
     assert is_fifo(dead_letter_name(name)) == is_fifo(name)
     assert source_by_name(name) is None

@@ -1,4 +1,4 @@
-"""The calls on one queue: plain values in, messages out."""
+"""The calls on one queue, which take plain values and return messages."""
 
 import json
 from typing import Any
@@ -19,7 +19,7 @@ def client(jobs: JobQueue) -> QueueClient:
 
 
 def calls(env: SQSEnv, operation: str) -> list[dict[str, Any]]:
-    """The parameters of each call of this operation from here on."""
+    """Return a list that gets the parameters of each later call of this operation."""
     found: list[dict[str, Any]] = []
     env.sqs_client.meta.events.register(
         f"provide-client-params.sqs.{operation}", lambda params, **_: found.append(params)
@@ -44,7 +44,7 @@ def test_a_missing_queue_is_named_without_its_prefix(memory_env: SQSEnv) -> None
     assert caught.value.code
     memory_env.sqs_client.create_queue(QueueName="dev_nowhere")
     client = memory_env.make_queue_client("nowhere")
-    assert client.url  # the failure was not kept
+    assert client.url  # the failure was not cached
     client.delete_queue()
     with pytest.raises(QueueNotFound, match="'nowhere'"):
         client.receive()
@@ -71,7 +71,8 @@ def test_a_received_message_has_all_its_attributes(client: QueueClient) -> None:
     assert message.string_attribute("Text") == "ß"
     assert message.string_attribute("Bytes") is None
     assert message.message_attributes["Bytes"]["BinaryValue"] == b"\0"
-    assert 0 <= message.received_at + 60 - message.lease.expires_at < 30  # since it was asked for
+    # The lease starts at the request.
+    assert 0 <= message.received_at + 60 - message.lease.expires_at < 30
     assert {"SentTimestamp", "SenderId"} <= set(message.attributes)
 
 
@@ -89,12 +90,12 @@ def test_a_batch_returns_answers_and_failures_by_entry_index(
     assert failures[0].reason
 
 
-def test_deletes_and_visibility_changes_return_what_was_refused(client: QueueClient) -> None:
+def test_deletes_and_visibility_changes_return_failures(client: QueueClient) -> None:
     for body in "abc":
         client.send({"MessageBody": body})
     first, second, third = client.receive(10)
     assert client.delete_batch([first]) == []
-    # Deleted twice: that is no failure.
+    # Deleting a message twice succeeds.
     assert client.delete_batch([first, second]) == []
     assert client.change_visibility_batch([(third, 0)]) == []
     refused = client.change_visibility_batch([(third, 0), (first, 0)])
@@ -105,8 +106,8 @@ def test_deletes_and_visibility_changes_return_what_was_refused(client: QueueCli
     assert again.receive_count == 2
 
 
-def test_null_in_an_answer_is_read_as_missing(client: QueueClient) -> None:
-    """Servers of others say so."""
+def test_null_in_a_response_is_read_as_missing(client: QueueClient) -> None:
+    """Some other servers return null for empty members."""
     client.send({"MessageBody": "a"})
 
     def receives(parsed: dict[str, Any], **_: Any) -> None:
@@ -161,7 +162,7 @@ def test_each_call_returns_a_new_resource(jobs: JobQueue) -> None:
 def test_the_lease_starts_when_sqs_hides_the_message(
     client: QueueClient, monkeypatch: pytest.MonkeyPatch, seconds: float, retries: int, age: float
 ) -> None:
-    """An answer that comes late was given earlier; of a repeated call nobody knows when."""
+    """SQS hid the message before a slow response; after a retry, the time is unknown."""
     client.send({"MessageBody": "Hello"})
     now = [1000.0]
     monkeypatch.setattr(queue_client_module, "lease_time", lambda: now[0])
@@ -174,4 +175,4 @@ def test_the_lease_starts_when_sqs_hides_the_message(
     (message,) = client.receive(visibility_timeout=30, wait_seconds=2)
     assert message.received_at == 1000 + seconds
     assert message.lease.expires_at == message.received_at - age + 30
-    assert message.lease.sure_until == 1000 + 30  # as if it had been hidden at once
+    assert message.lease.sure_until == 1000 + 30  # as if SQS had hidden it at the request

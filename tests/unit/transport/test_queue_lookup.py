@@ -1,4 +1,4 @@
-"""The URL of a queue, by its ARN."""
+"""Looking up the URL of a queue by its ARN."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What botocore raises, as our own errors."""
+"""botocore's errors become sqsw errors."""
 
 import json
 
@@ -39,7 +39,7 @@ def refused(code: str) -> ClientError:
         ("", SQSError),
     ],
 )
-def test_a_refusal_becomes_the_error_of_its_code(code: str, kind: type[SQSError]) -> None:
+def test_a_refusal_becomes_the_error_for_its_code(code: str, kind: type[SQSError]) -> None:
     with pytest.raises(SQSError) as caught, service_errors("send to 'emails'", "emails"):
         raise refused(code)
     assert type(caught.value) is kind
@@ -85,7 +85,7 @@ def test_a_missing_server_is_a_failed_connection() -> None:
     assert (caught.value.url or "").rstrip("/") == session.endpoint_url
 
 
-def test_an_answer_that_is_nested_too_deeply_is_an_error_too() -> None:
+def test_a_response_that_is_nested_too_deeply_is_an_error() -> None:
     with pytest.raises(SQSError) as caught, service_errors("list the queues"):
         json.loads("[" * 100_000)  # as botocore's parser does
     assert caught.value.summary == "cannot list the queues: the answer is nested too deeply"
@@ -123,7 +123,7 @@ def test_a_refused_host_name_is_not_reported_as_a_credentials_problem(host: str)
 
 
 @pytest.mark.parametrize("page", ["<!DOCTYPE HTML>\n<html>", "<html><body>no</body></html>"])
-def test_an_html_page_instead_of_an_answer_is_reported_as_such(page: str) -> None:
+def test_an_html_page_instead_of_a_response_is_reported_as_such(page: str) -> None:
     error = ClientError({"Error": {"Code": "501", "Message": page}}, "ListQueues")
     with pytest.raises(SQSError) as caught, service_errors("list the queues"):
         raise error

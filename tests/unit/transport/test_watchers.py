@@ -1,4 +1,4 @@
-"""Tracers, mocks and handlers see every call; with the real packages and a real server."""
+"""Tracers, mocks, and handlers see every call; with the real packages and a real server."""
 
 import os
 import subprocess
@@ -113,7 +113,7 @@ def xray(env: SQSEnv) -> Iterator[list[str]]:
         sys.modules["aws_xray_sdk.core.patcher"]._PATCHED_MODULES.clear()
         seen += [subsegment.aws["operation"] for subsegment in segment.subsegments]
         xray_recorder.clear_trace_entities()
-        xray_recorder.emitter._socket.close()  # nothing is sent, and nothing else closes it
+        xray_recorder.emitter._socket.close()  # the SDK does not close it
 
 
 @contextmanager
@@ -205,7 +205,7 @@ def test_a_replaced_method_of_the_client_is_called(env: SQSEnv) -> None:
     assert env.clients.way == ("wire", None)
 
 
-def test_with_a_tracer_on_each_client_the_quick_client_makes_quick_calls(env: SQSEnv) -> None:
+def test_calls_use_the_quick_client_with_a_tracer_on_each_client(env: SQSEnv) -> None:
     """Datadog's tracer registers a handler on each client when the client makes its first call."""
     seen: list[str] = []
 

@@ -1,4 +1,4 @@
-"""Which requests a server on this machine answers."""
+"""Which requests a local server accepts."""
 
 import pytest
 

@@ -20,7 +20,7 @@ from tests.unit.local.manual import Calls
 
 
 class Asked:
-    """A request to an application, without a server."""
+    """A request to an application without a server, and its response."""
 
     def __init__(self, path: str = "/", body: bytes = b"", method: str = "POST") -> None:
         self.scope = {
@@ -82,7 +82,7 @@ def app(sqs: Calls) -> HttpApp:
         ("", False),
     ],
 )
-def test_loopback_hosts(host: str, expected: bool) -> None:
+def test_loopback_hosts_are_recognized(host: str, expected: bool) -> None:
     assert server.is_loopback(host) is expected
 
 
@@ -91,13 +91,13 @@ def test_an_unknown_host_name_is_not_loopback() -> None:
     assert not server.is_loopback("n" * 64)
 
 
-def test_the_host_of_a_url() -> None:
+def test_a_url_names_a_reachable_host() -> None:
     assert [server.reachable(host) for host in ("h", "0.0.0.0", "", "::", "::1")] == [
         *("h", "127.0.0.1", "127.0.0.1", "[::1]", "[::1]")
     ]
 
 
-def test_metrics(sqs: Calls) -> None:
+def test_metrics_count_requests_and_describe_queues(sqs: Calls) -> None:
     url = sqs.make("q")
     sqs("SendMessage", QueueUrl=url, MessageBody="x", DelaySeconds=5)
     metrics = Metrics()

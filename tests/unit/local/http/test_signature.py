@@ -62,19 +62,19 @@ def test_signatures_of_botocore_are_accepted(url: str) -> None:
     check(signed(url=url, body=b""))
 
 
-def test_spaces_in_signed_headers() -> None:
+def test_spaces_in_signed_headers_are_normalized() -> None:
     request = signed(meta="  two   blanks ")
     check(request)
 
 
-def test_a_wrong_access_key() -> None:
+def test_a_wrong_access_key_is_refused() -> None:
     with pytest.raises(errors.InvalidClientTokenId) as caught:
         check(signed(Credentials("OTHER", "secret")))
     assert caught.value.status == 403
     assert caught.value.text == "The security token included in the request is invalid."
 
 
-def test_a_wrong_secret_key() -> None:
+def test_a_wrong_secret_key_is_refused() -> None:
     with pytest.raises(errors.SignatureDoesNotMatch, match="The request signature we calculated"):
         check(signed(Credentials("AKID", "other")))
 
@@ -94,7 +94,7 @@ def test_a_changed_request_is_refused(change: dict[str, Any]) -> None:
         check(signed()._replace(**change))
 
 
-def test_a_changed_header_or_parameter() -> None:
+def test_a_changed_header_or_parameter_is_refused() -> None:
     request = signed()
     changed = {**request.headers, "x-amz-target": "AmazonSQS.DeleteQueue"}
     with pytest.raises(errors.SignatureDoesNotMatch):
@@ -102,7 +102,7 @@ def test_a_changed_header_or_parameter() -> None:
 
 
 @pytest.mark.parametrize("later", [901, -901])
-def test_dates_in_the_past_and_in_the_future(later: int) -> None:
+def test_dates_too_far_in_the_past_or_future_are_refused(later: int) -> None:
     with pytest.raises(errors.RequestExpired):
         check(signed(), later=later)
 
@@ -116,13 +116,13 @@ def test_dates_in_the_past_and_in_the_future(later: int) -> None:
         {"x-amz-date": "yesterday"},
     ],
 )
-def test_an_incomplete_signature(change: dict[str, str]) -> None:
+def test_an_incomplete_signature_is_refused(change: dict[str, str]) -> None:
     request = signed()
     with pytest.raises(errors.IncompleteSignature):
         check(request._replace(headers={**request.headers, **change}))
 
 
-def test_a_signature_for_another_service_or_without_the_host() -> None:
+def test_a_signature_for_another_service_or_without_the_host_is_refused() -> None:
     with pytest.raises(errors.IncompleteSignature, match="scope"):
         check(signed(service="s3"))
     request = signed()
@@ -156,6 +156,6 @@ def test_the_date_must_match_the_credential_scope() -> None:
         check(request._replace(headers={**request.headers, **other}))
 
 
-def test_a_missing_signature() -> None:
+def test_a_missing_signature_is_refused() -> None:
     with pytest.raises(errors.MissingAuthenticationToken):
         check(Signed("GET", "/", "Action=ListQueues", {"host": "h"}, b""))

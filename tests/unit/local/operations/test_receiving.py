@@ -158,7 +158,7 @@ def test_the_in_flight_limit_returns_no_messages_on_a_fifo_queue() -> None:
     sqs.engine.close()
 
 
-def test_more_messages_are_due_than_one_call_promotes(sqs: Calls) -> None:
+def test_all_due_messages_are_received_if_one_call_promotes_only_some(sqs: Calls) -> None:
     url = sqs.make(VisibilityTimeout=10)
     for n in range(0, 2500, 10):
         entries = [{"Id": str(i), "MessageBody": str(n + i)} for i in range(10)]

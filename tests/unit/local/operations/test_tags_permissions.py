@@ -37,7 +37,7 @@ def test_permissions_are_added_to_policies_of_any_form(sqs: Calls, statement: ob
 @pytest.mark.parametrize(
     "value",
     [*("[" * depth + "]" * depth for depth in (100, 950, 100_000)), r'"\ud800"', "1e999", "NaN"],
-    ids=["deep", "deeper", "deepest", "surrogate", "infinite", "no number"],
+    ids=["deep", "deeper", "deepest", "surrogate", "infinite", "not a number"],
 )
 def test_a_policy_that_cannot_be_written_again_is_refused(sqs: Calls, value: str) -> None:
     policy = '{"Condition":' + value + "}"

@@ -1,4 +1,4 @@
-"""The older query protocol: recorded requests, and the answers of SQS."""
+"""The older query protocol: recorded requests, and the responses of SQS."""
 
 import base64
 import re
@@ -40,7 +40,7 @@ class Query:
         return wire.answer(self.engine, wire.Call(method, FORM, body, "http", path, query))
 
     def xml(self, action: str, path: str = "/", **params: str) -> str:
-        """The text of an answer, without its request id."""
+        """Return the text of a response, without its request id."""
         answer = self.answer(action, path, **params)
         assert answer.headers["Content-Type"] == "text/xml"
         ElementTree.fromstring(answer.body)
@@ -75,7 +75,7 @@ def test_a_single_member_can_omit_its_number() -> None:
     assert read(form) == {"Attributes": {"VisibilityTimeout": "35"}, "AttributeNames": ["All"]}
 
 
-def test_maps() -> None:
+def test_maps_are_numbered_pairs() -> None:
     form = "Attribute.1.Name=DelaySeconds&Attribute.1.Value=5&Tag.1.Key=a&Tag.1.Value=b"
     assert read(form) == {"Attributes": {"DelaySeconds": "5"}, "Tags": {"a": "b"}}
     _, params = query_protocol.read_request(
@@ -84,7 +84,7 @@ def test_maps() -> None:
     assert params == {"tags": {"a": "b"}, "QueueName": "q"}
 
 
-def test_message_attributes_and_entries() -> None:
+def test_message_attributes_and_entries_are_read() -> None:
     entry = "SendMessageBatchRequestEntry.1."
     form = urlencode(
         {
@@ -123,14 +123,14 @@ def test_the_queue_url_parameter_overrides_the_path() -> None:
     "form",
     ["a=%ff", "&".join(["a=1"] * 10_001), "MessageAttribute.1.Name=n&"
      "MessageAttribute.1.Value.BinaryValue=!"],
-    ids=["no UTF-8", "too many", "no base64"],
+    ids=["invalid UTF-8", "too many", "invalid base64"],
 )  # fmt: skip
 def test_invalid_requests_are_refused(form: str) -> None:
     with pytest.raises(InvalidParameterValueException):
         read(form)
 
 
-def test_a_map_without_a_name() -> None:
+def test_a_map_without_a_name_is_refused() -> None:
     with pytest.raises(MissingRequiredParameterException, match=r"parameter Attribute\.1\.Name\."):
         read("Attribute.1.Value=5")
 
@@ -146,7 +146,7 @@ def test_odd_names_are_ignored(form: str, query: Query) -> None:
 # -- answers ---------------------------------------------------------------------------------
 
 
-def test_create_list_and_delete(query: Query) -> None:
+def test_queues_are_created_listed_and_deleted(query: Query) -> None:
     assert query.xml("CreateQueue", QueueName="q") == (
         '<?xml version="1.0"?>'
         '<CreateQueueResponse xmlns="http://queue.amazonaws.com/doc/2012-11-05/">'
@@ -164,7 +164,7 @@ def test_create_list_and_delete(query: Query) -> None:
     )
 
 
-def test_send_and_receive(query: Query, sqs: Calls) -> None:
+def test_messages_are_sent_and_received(query: Query, sqs: Calls) -> None:
     url = sqs.make()
     sent = query.xml(
         "SendMessage",
@@ -193,7 +193,7 @@ def test_send_and_receive(query: Query, sqs: Calls) -> None:
     assert "<ReceiveMessageResult/>" in query.xml("ReceiveMessage", QueueUrl=url)
 
 
-def test_batches(query: Query, sqs: Calls) -> None:
+def test_batches_return_results_and_failures(query: Query, sqs: Calls) -> None:
     entry = "SendMessageBatchRequestEntry"
     params = {f"{entry}.1.Id": "a", f"{entry}.1.MessageBody": "x", f"{entry}.2.Id": "b"}
     answer = query.xml(
@@ -206,7 +206,7 @@ def test_batches(query: Query, sqs: Calls) -> None:
     assert failed.findtext(f"{NAMESPACE}SenderFault") == "true"
 
 
-def test_tags_and_attributes(query: Query) -> None:
+def test_tags_and_attributes_are_returned(query: Query) -> None:
     query.xml("CreateQueue", QueueName="q", **{"Tag.1.Key": "k", "Tag.1.Value": "v"})
     assert "<ListQueueTagsResult><Tag><Key>k</Key><Value>v</Value></Tag></ListQueueTagsResult>" in (
         query.xml("ListQueueTags", "/000000000000/q")
@@ -228,7 +228,7 @@ def test_get_works_like_post(query: Query) -> None:
     assert answer.status == 200
 
 
-def test_an_error(query: Query) -> None:
+def test_an_error_has_type_code_and_message(query: Query) -> None:
     assert query.xml("GetQueueUrl", QueueName="q") == (
         '<?xml version="1.0"?><ErrorResponse xmlns="http://queue.amazonaws.com/doc/2012-11-05/">'
         "<Error><Type>Sender</Type><Code>AWS.SimpleQueueService.NonExistentQueue</Code>"
@@ -241,20 +241,22 @@ def test_characters_that_xml_does_not_allow_are_replaced(query: Query) -> None:
     assert "<Message>The action \ufffd&lt;\ufffd is not valid" in query.xml("\x00<\uffff")
 
 
-def test_a_missing_parameter(query: Query, sqs: Calls) -> None:
+def test_a_missing_parameter_is_named(query: Query, sqs: Calls) -> None:
     answer = query.xml("SendMessage", QueueUrl=sqs.make())
     assert "<Code>MissingParameter</Code>" in answer
     assert "<Message>The request must contain the parameter MessageBody.</Message>" in answer
 
 
-def test_a_missing_action(query: Query) -> None:
+def test_a_missing_action_is_refused(query: Query) -> None:
     answer = query.answer(None)
     assert answer.status == 404
     assert answer.headers["Content-Type"] == "text/xml"
     assert answer.body == b"<UnknownOperationException/>"
 
 
-def test_unknown_actions_and_actions_not_allowed_on_a_queue(query: Query, sqs: Calls) -> None:
+def test_unknown_actions_and_actions_not_allowed_on_a_queue_are_refused(
+    query: Query, sqs: Calls
+) -> None:
     sqs.make("q")
     for action, path in [
         ("Nonsense", "/"),
@@ -268,5 +270,5 @@ def test_unknown_actions_and_actions_not_allowed_on_a_queue(query: Query, sqs: C
     assert "<QueueUrl>" in query.xml("GetQueueUrl", "/000000000000/q", QueueName="q")
 
 
-def test_other_methods_than_get_and_post(query: Query) -> None:
+def test_methods_other_than_get_and_post_are_refused(query: Query) -> None:
     assert query.answer("ListQueues", method="PUT").status == 404

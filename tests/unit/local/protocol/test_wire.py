@@ -22,7 +22,7 @@ def region_of(headers: dict[str, str], query: str = "") -> str:
     return wire.region_of(wire.Call("POST", headers, b"", query=query))
 
 
-def test_a_success(sqs: Calls) -> None:
+def test_a_success_has_a_status_and_a_body(sqs: Calls) -> None:
     answer, body = ask(sqs, "CreateQueue", {"QueueName": "q"})
     assert answer.status == 200
     assert answer.headers["Content-Type"] == "application/x-amz-json-1.0"
@@ -30,7 +30,7 @@ def test_a_success(sqs: Calls) -> None:
     assert body == {"QueueUrl": "http://h:1/000000000000/q"}
 
 
-def test_an_error(sqs: Calls) -> None:
+def test_an_error_has_a_status_and_a_code(sqs: Calls) -> None:
     answer, body = ask(sqs, "GetQueueUrl", {"QueueName": "q"})
     assert answer.status == 400
     assert answer.headers["x-amzn-query-error"] == (
@@ -39,20 +39,20 @@ def test_an_error(sqs: Calls) -> None:
     assert body["__type"] == "com.amazonaws.sqs#QueueDoesNotExist"
 
 
-def test_an_error_with_its_own_status(sqs: Calls) -> None:
+def test_some_errors_have_their_own_status(sqs: Calls) -> None:
     url = sqs.make()
     sqs("PurgeQueue", QueueUrl=url)
     answer, _ = ask(sqs, "PurgeQueue", {"QueueUrl": url})
     assert answer.status == 403
 
 
-def test_an_unknown_operation(sqs: Calls) -> None:
+def test_an_unknown_operation_is_refused(sqs: Calls) -> None:
     answer, body = ask(sqs, "Nonsense", {})
     assert answer.status == 400
     assert body["__type"] == "com.amazonaws.sqs#UnknownOperationException"
 
 
-def test_invalid_json(sqs: Calls) -> None:
+def test_invalid_json_is_refused(sqs: Calls) -> None:
     call = wire.Call("POST", {"x-amz-target": "AmazonSQS.ListQueues"}, b"{")
     answer = wire.answer(sqs.engine, call)
     assert answer.status == 400

@@ -7,7 +7,7 @@ from sqsw.local.rules.digests import AttributeValue, md5_of_attributes, md5_of_b
 TRACE = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
 
 
-def test_the_digest_of_a_body() -> None:
+def test_the_digest_of_a_body_is_that_of_sqs() -> None:
     assert md5_of_body("message") == "78e731027d8fd50ed642340b7c9a63b3"
 
 
@@ -26,12 +26,12 @@ def test_the_digest_of_a_body() -> None:
         ({"AWSTraceHeader": TRACE}, "5ae4d5d7636402d80f4eb6d213245a88"),
     ],
 )
-def test_the_digest_of_attributes(values: dict[str, str], digest: str) -> None:
+def test_the_digest_of_attributes_is_that_of_sqs(values: dict[str, str], digest: str) -> None:
     attributes = {name: AttributeValue("String", value) for name, value in values.items()}
     assert md5_of_attributes(attributes) == digest
 
 
-def test_the_digest_of_a_number() -> None:
+def test_the_digest_of_a_number_is_that_of_sqs() -> None:
     attributes = {"timestamp": AttributeValue("Number", "1493147359900")}
     assert md5_of_attributes(attributes) == "235c5c510d26fb653d073faed50ae77c"
 

@@ -17,14 +17,14 @@ def read(value: object) -> AttributeValue:
 @pytest.mark.parametrize(
     "text", ["0", "-1", "+1.50", ".5", "1.", "1e126", "-1E128", "9" * 38, "0" * 50 + "1"]
 )
-def test_valid_numbers(text: str) -> None:
+def test_valid_numbers_are_accepted(text: str) -> None:
     assert read({"DataType": "Number", "StringValue": text}).value == text
 
 
 @pytest.mark.parametrize(
     "text", ["", "x", "1,5", "1e127", "-1.1e128", "9" * 39, "NaN", "inf", "1e99999", "٣", " 1"]
 )
-def test_invalid_numbers(text: str) -> None:
+def test_invalid_numbers_are_refused(text: str) -> None:
     with refused(InvalidParameterValueException):
         read({"DataType": "Number", "StringValue": text})
 
@@ -42,7 +42,7 @@ def test_invalid_numbers(text: str) -> None:
         {},
     ],
 )
-def test_invalid_values(value: object) -> None:
+def test_invalid_values_are_refused(value: object) -> None:
     with refused(InvalidParameterValueException):
         read(value)
 
@@ -57,7 +57,7 @@ def test_invalid_values(value: object) -> None:
         {"DataType": "String", "StringValue": "x", "StringListValues": 1},
     ],
 )
-def test_invalid_types(value: object) -> None:
+def test_invalid_types_are_refused(value: object) -> None:
     with refused(SerializationException):
         read(value)
 
@@ -85,6 +85,6 @@ def test_the_size_counts_raw_bytes() -> None:
         (["b", "c.*"], "b"),
     ],
 )
-def test_selecting_attributes_by_name(wanted: list[str], names: str) -> None:
+def test_attributes_are_selected_by_name(wanted: list[str], names: str) -> None:
     attributes = {name: AttributeValue("String", "x") for name in ("a", "ab", "b")}
     assert " ".join(select(attributes, wanted)) == names

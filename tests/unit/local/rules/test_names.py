@@ -17,12 +17,12 @@ from tests.unit.local.manual import refused
 
 
 @pytest.mark.parametrize("name", ["a", "A-z_0", "x" * 80])
-def test_valid_names(name: str) -> None:
+def test_valid_names_are_accepted(name: str) -> None:
     check_queue_name(name, is_fifo=False)
 
 
 @pytest.mark.parametrize("name", ["", "a.fifo", "a b", "ä", "a\n", "x" * 81, "a/b"])
-def test_invalid_names(name: str) -> None:
+def test_invalid_names_are_refused(name: str) -> None:
     with refused(InvalidParameterValueException, "Can only include alphanumeric characters"):
         check_queue_name(name, is_fifo=False)
 
@@ -34,7 +34,7 @@ def test_the_suffix_counts_toward_the_length() -> None:
             check_queue_name(name, is_fifo=True)
 
 
-def test_an_arn_and_its_parts() -> None:
+def test_an_arn_is_built_and_parsed() -> None:
     arn = QueueArn("eu-west-1", "123456789012", "q")
     assert str(arn) == "arn:aws:sqs:eu-west-1:123456789012:q"
     assert parse_arn(str(arn)) == arn

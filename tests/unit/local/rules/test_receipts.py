@@ -26,7 +26,7 @@ def test_a_handle_of_another_queue_is_refused() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", "ü", "A" * 80, "=" * 80, "\ud800", "x" * 10_000])
-def test_other_texts_are_refused(text: str) -> None:
+def test_other_text_is_refused(text: str) -> None:
     assert read_receipt(SECRET, text) is None
 
 

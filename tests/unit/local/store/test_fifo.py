@@ -34,7 +34,7 @@ def test_a_duplicate_gets_the_answer_of_the_first_send(sqs: Calls) -> None:
     assert first == second
 
 
-def test_the_group_that_was_available_first_is_first(sqs: Calls) -> None:
+def test_the_group_that_was_available_first_is_received_first(sqs: Calls) -> None:
     url = sqs.make("q.fifo")
     for group in "abc":
         sqs.send(url, group, MessageGroupId=group)

@@ -20,7 +20,7 @@ HOUR, DAY = 3_600_000, 86_400_000
 
 
 class Times:
-    """The wall clock and the time since the boot of a system, in milliseconds."""
+    """The wall clock of a system and the time since its boot, in milliseconds."""
 
     def __init__(self) -> None:
         self.wall, self.boot, self.boot_id = 1_800_000_000_000, 50_000, "first"
@@ -78,7 +78,7 @@ def queue(tmp_path: Path, times: Times) -> Iterator[Queue]:
 
 @pytest.mark.parametrize("is_reopened", [False, True])
 @pytest.mark.parametrize("jump", [5 * DAY, 500 * DAY])
-def test_a_jump_forward_and_back_loses_nothing(
+def test_a_jump_forward_and_back_loses_no_messages(
     queue: Queue, times: Times, is_reopened: bool, jump: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     queue.send("before")
@@ -201,7 +201,7 @@ print(sorted(one["Body"] for one in found))
 """
 
 
-def test_processes_with_a_wrong_clock_lose_nothing(tmp_path: Path) -> None:
+def test_processes_with_a_wrong_clock_lose_no_messages(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(FALSE_CLOCK.format(path=str(tmp_path / "ahead")))
 
     def look(ahead: int, *bodies: str) -> str:

@@ -119,7 +119,7 @@ def test_a_file_of_version_1_keeps_working(tmp_path: Path) -> None:
 
 
 def test_an_old_file_gets_the_tables_of_a_new_one(tmp_path: Path) -> None:
-    """So released migrations cannot be edited."""
+    """This test fails if a released migration is edited."""
     old, new = tmp_path / "old.db", tmp_path / "new.db"
     restore(VERSION_1, old)
     for path in (old, new):
@@ -178,7 +178,9 @@ def test_a_failed_migration_changes_nothing(
     engine.close()
 
 
-def test_a_file_that_is_being_created_is_not_taken_for_another_programs(tmp_path: Path) -> None:
+def test_a_file_that_is_being_created_is_not_mistaken_for_that_of_another_program(
+    tmp_path: Path,
+) -> None:
     """Another process creates the tables between two reads of the file's header."""
     path = tmp_path / "f.db"
     ours = sqlite3.connect(path, isolation_level=None)

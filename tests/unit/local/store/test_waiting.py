@@ -137,7 +137,7 @@ def test_a_closed_engine_ends_its_receives() -> None:
     assert answers == [{}]
 
 
-def test_polls_ended_between_two_looks_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_polls_ended_between_two_checks_end(monkeypatch: pytest.MonkeyPatch) -> None:
     waiters = Waiters()
 
     class Late(threading.Event):
@@ -151,10 +151,10 @@ def test_polls_ended_between_two_looks_end(monkeypatch: pytest.MonkeyPatch) -> N
         queue_id, wait_seconds = 1, 5
 
         def look(self) -> None:
-            pytest.fail("it goes on")
+            pytest.fail("the receive continues")
 
         def seconds_to_deadline(self) -> None:
-            pytest.fail("it goes on")
+            pytest.fail("the receive continues")
 
     monkeypatch.setattr(threading, "Event", Late)
     assert wait_for(Nothing(), waiters, time.time) == {}

@@ -1,4 +1,4 @@
-"""A server that records raw requests and answers each one as a test wants."""
+"""A server that records raw requests and answers them as the test specifies."""
 
 import json
 import socket
@@ -14,7 +14,7 @@ import boto3
 from sqsw.transport.client import ClientSource
 from sqsw.transport.queue_client import QueueClient
 
-#: answers that SQS could send to calls with one entry
+#: possible responses of SQS to calls with one entry
 GOOD: dict[str, dict[str, Any]] = {
     "ReceiveMessage": {"Messages": [{"MessageId": "m", "ReceiptHandle": "r", "Body": "b"}]},
     "DeleteMessageBatch": {"Successful": [{"Id": "0"}]},
@@ -49,17 +49,17 @@ class Request:
         return "amz-sdk-invocation-id" in self.headers
 
 
-#: returns the bytes of the answer; None closes the connection without one
+#: returns the bytes of the response; None closes the connection without one
 AnswerOf = Callable[[Request], bytes | None]
 
 
 def good(request: Request) -> bytes:
-    """Answer as SQS does."""
+    """Return a response like that of SQS."""
     return with_body(json.dumps(GOOD[request.action]).encode())
 
 
 def always(answer: bytes | None) -> AnswerOf:
-    """Answer every request with these bytes."""
+    """Return a function that answers every request with these bytes."""
     return lambda _: answer
 
 
@@ -74,26 +74,26 @@ def with_body(body: bytes, status: str = "200 OK", *headers: str) -> bytes:
 
 
 class ScriptedServer:
-    """A server with a thread for each connection.
+    """A server with one thread per connection.
 
     Parameters
     ----------
     answer :
         Answers each request; it can be replaced at any time.
     tls :
-        How to speak TLS; None for plain HTTP.
+        The TLS context; None for plain HTTP.
     """
 
     def __init__(self, answer: AnswerOf = good, tls: ssl.SSLContext | None = None) -> None:
         self.answer = answer
-        #: whether it closes each connection after one answer
+        #: whether it closes each connection after one response
         self.closes = False
         self.requests: list[Request] = []
-        #: bytes that came and belong to no whole request
+        #: received bytes that are not part of a complete request
         self.rest = b""
-        #: connections that were accepted, with or without a TLS handshake after that
+        #: the number of accepted connections, with or without a completed TLS handshake
         self.accepted = 0
-        #: connections that the client has closed
+        #: the number of connections that the client closed
         self.left = 0
         self._tls = tls
         self._listening = socket.create_server(("127.0.0.1", 0), backlog=100)
@@ -156,7 +156,7 @@ def serving(answer: AnswerOf = good, tls: ssl.SSLContext | None = None) -> Itera
 
 
 def source_for(url: str, *, wire: bool = True, session: Any = None) -> ClientSource:
-    """Calls with credentials that tests can look for; without the wire, botocore makes them."""
+    """Return a source with credentials that tests can search for; optionally without the wire."""
     session = session or boto3.session.Session("my-id", "my-secret", "my-token", "eu-west-1")
     source = ClientSource(session, endpoint_url=url, retry_max_attempts=1, wire=wire)
     assert source.way[0] == ("wire" if wire else "boto3")
@@ -164,5 +164,5 @@ def source_for(url: str, *, wire: bool = True, session: Any = None) -> ClientSou
 
 
 def queue_for(source: ClientSource) -> QueueClient:
-    """The calls on a queue whose URL is not looked up."""
+    """Return a client for a queue with a known URL, so it is not looked up."""
     return QueueClient(source, "jobs", "jobs", "http://queue.example/1/jobs")

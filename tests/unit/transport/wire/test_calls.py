@@ -1,4 +1,4 @@
-"""Calls over the wire: repeats, pauses, credentials, secrets and idle connections."""
+"""Calls over the wire: retries, pauses, credentials, secrets, and idle connections."""
 
 import logging
 import threading
@@ -39,7 +39,7 @@ def no_pauses_of_botocore(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def failing_once(first: bytes | None, then: float = 0.0) -> Callable[[Request], bytes | None]:
-    """Answer the wire so, and botocore well after some seconds."""
+    """Answer the wire with ``first``, and botocore correctly after ``then`` seconds."""
 
     def answer(request: Request) -> bytes | None:
         if not request.is_of_botocore:
@@ -90,7 +90,7 @@ def test_a_send_is_repeated_after_a_timeout(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize("first", [None, with_body(b"", "500 Error")], ids=["cut", "500"])
-def test_the_lease_of_a_repeated_receive_can_have_begun_at_any_time_of_the_call(
+def test_the_lease_of_a_repeated_receive_covers_both_attempts(
     first: bytes | None,
 ) -> None:
     with serving(failing_once(first, then=0.3)) as server:
@@ -102,7 +102,7 @@ def test_the_lease_of_a_repeated_receive_can_have_begun_at_any_time_of_the_call(
     assert asked + 0.3 <= message.lease.expires_at - 30 <= ended
 
 
-def test_the_lease_of_a_plain_receive_begins_when_it_was_asked_for() -> None:
+def test_the_lease_of_a_receive_starts_at_the_request() -> None:
     def slow(request: Request) -> bytes:
         time.sleep(0.3)
         return good(request)
@@ -115,7 +115,7 @@ def test_the_lease_of_a_plain_receive_begins_when_it_was_asked_for() -> None:
         assert ways(server) == ["wire"]
 
 
-def test_after_one_answer_that_is_not_http_boto3_makes_the_calls() -> None:
+def test_after_one_response_that_is_not_http_boto3_makes_the_calls() -> None:
     odd = b"HTTP/1.1 200 OK\nContent-Length: 17\n\n" + b'{"MessageId":"m"}'
     with serving(always(odd)) as server:
         queue = queue_for(source_for(server.url))
@@ -125,7 +125,7 @@ def test_after_one_answer_that_is_not_http_boto3_makes_the_calls() -> None:
             assert ways(server) == expected
 
 
-def test_no_more_connections_are_kept_than_a_process_needs() -> None:
+def test_the_number_of_idle_connections_is_limited() -> None:
     with serving(good) as server:
         source = source_for(server.url)
         queue = queue_for(source)
@@ -144,7 +144,7 @@ def test_no_more_connections_are_kept_than_a_process_needs() -> None:
         assert 1 <= len(calls._idle) <= calls_module._MAX_IDLE
 
 
-def test_after_five_failures_in_a_row_the_wire_pauses_and_comes_back(
+def test_the_wire_pauses_after_five_failures_in_a_row_and_resumes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = 1000.0
@@ -163,7 +163,7 @@ def test_after_five_failures_in_a_row_the_wire_pauses_and_comes_back(
         now += 29.9
         assert send() == ["boto3"]
         now += 0.2
-        assert send() == ["wire", "boto3"]  # still broken: it pauses again at once
+        assert send() == ["wire", "boto3"]  # still failing, so the wire pauses again at once
         assert send() == ["boto3"]
         now += 30.1
         server.answer = good
@@ -185,7 +185,7 @@ def test_refused_calls_do_not_count_as_wire_failures() -> None:
             assert ways(server) == ["wire", "boto3"]
 
 
-def test_credentials_that_have_changed_are_used_by_the_next_call() -> None:
+def test_changed_credentials_are_used_by_the_next_call() -> None:
     count = 0
 
     def fetch() -> dict[str, str]:
@@ -195,7 +195,7 @@ def test_credentials_that_have_changed_are_used_by_the_next_call() -> None:
             "access_key": f"id-{count}",
             "secret_key": f"secret-{count}",
             "token": f"token-{count}",
-            # So soon that they are fetched again before each call.
+            # They expire so soon that each call fetches new ones.
             "expiry_time": (datetime.now(UTC) + timedelta(seconds=60)).isoformat(),
         }
 
@@ -220,7 +220,7 @@ def test_credentials_that_have_changed_are_used_by_the_next_call() -> None:
     [None, with_body(b"", "500 Error"), with_body(b"{"), with_body(b"{}", "403 No"), b"x\r\n\r\n"],
     ids=["cut", "500", "broken JSON", "403", "not HTTP"],
 )
-def test_a_failing_call_shows_no_credential(
+def test_a_failing_call_does_not_show_credentials(
     answer: bytes | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -265,7 +265,7 @@ def test_an_open_connection_is_reused() -> None:
         assert {request.connection for request in server.requests} == {0}
 
 
-def test_a_silent_server_runs_into_the_timeout(
+def test_a_call_to_a_silent_server_times_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(calls_module, "_SEND_SECONDS", 0.2)

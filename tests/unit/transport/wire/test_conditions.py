@@ -1,4 +1,4 @@
-"""Calls bypass botocore only for a plain session, and go to the same address as with botocore."""
+"""Calls bypass botocore only for a plain session, and use the same address as botocore."""
 
 import os
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ def all_regions() -> Iterator[str]:
     session = botocore.session.Session()
     for partition in session.get_available_partitions():
         yield from session.get_available_regions("sqs", partition)
-    yield "xx-west-9"  # a region of the future
+    yield "xx-west-9"  # a region that does not exist yet
 
 
 SOME_REGIONS = ["us-east-1", "eu-central-1", "us-gov-west-1", "cn-north-1", "us-iso-east-1"]
@@ -129,13 +129,15 @@ def test_each_call_uses_the_current_credentials() -> None:
             {"AWS_AUTH_SCHEME_PREFERENCE": "sigv4a"},
             marks=pytest.mark.skipif(
                 "auth_scheme_preference" not in BOTOCORE_DEFAUT_SESSION_VARIABLES,
-                reason="this version of botocore does not know it",
+                reason="this version of botocore does not support it",
             ),
         ),
     ],
     ids=str,
 )
-def test_the_wire_steps_aside(variables: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_wire_is_not_used_with_settings_that_it_does_not_support(
+    variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
@@ -154,13 +156,13 @@ def test_a_malformed_region_cannot_change_the_host(region: str) -> None:
             session.create_client("sqs", region_name=region, endpoint_url=endpoint_url)
 
 
-def test_no_proxy_lets_the_wire_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_wire_is_used_for_hosts_in_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
     monkeypatch.setenv("NO_PROXY", "amazonaws.com")
     assert find_endpoint(botocore.session.Session(), None, None).address.port == 443
 
 
-def test_the_wire_steps_aside_for_a_client_configuration_of_the_session() -> None:
+def test_the_wire_is_not_used_with_a_client_configuration_of_the_session() -> None:
     session = botocore.session.Session()
     session.set_default_client_config(Config(proxies={"https": "http://proxy"}))
     with pytest.raises(StepAside):

@@ -1,4 +1,4 @@
-"""A connection over real sockets, to servers that send valid and invalid answers."""
+"""A connection over real sockets, to servers that send valid and invalid responses."""
 
 import contextlib
 import random
@@ -59,11 +59,11 @@ def exchange(behave: Behavior, seconds: float = 2.0) -> Answer:
             connection.close()
 
 
-def test_a_plain_answer() -> None:
+def test_a_response_with_a_length_is_read() -> None:
     assert exchange(answering(GOOD)) == Answer(200, True, b"{}")
 
 
-def test_an_answer_in_chunks_and_in_single_bytes() -> None:
+def test_a_response_in_chunks_and_in_single_bytes_is_read() -> None:
     chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n1\r\n}\r\n0\r\n\r\n"
 
     def trickle(accepted: socket.socket) -> None:
@@ -75,7 +75,7 @@ def test_an_answer_in_chunks_and_in_single_bytes() -> None:
     assert exchange(trickle).body == b"{}"
 
 
-def test_an_answer_of_unknown_length_ends_with_the_connection() -> None:
+def test_a_response_of_unknown_length_ends_with_the_connection() -> None:
     def once(accepted: socket.socket) -> None:
         accepted.recv(65536)
         accepted.sendall(b"HTTP/1.1 200 OK\r\n\r\n{")
@@ -88,12 +88,12 @@ def test_an_answer_of_unknown_length_ends_with_the_connection() -> None:
         connection.close()
 
 
-def test_continue_is_not_the_answer() -> None:
+def test_a_100_continue_is_not_the_response() -> None:
     answer = b"HTTP/1.1 100 Continue\r\nx-amzn-requestid: no\r\n\r\n" + GOOD
     assert exchange(answering(answer)) == Answer(200, True, b"{}")
 
 
-def test_a_slow_answer_can_take_longer_than_the_silence_limit() -> None:
+def test_a_slow_response_can_take_longer_than_the_silence_limit() -> None:
     def slow(accepted: socket.socket) -> None:
         accepted.recv(65536)
         for byte in GOOD:
@@ -105,10 +105,10 @@ def test_a_slow_answer_can_take_longer_than_the_silence_limit() -> None:
 
 
 class TimeLimit(BaseException):
-    """Stands for an exception that another thread raises in a job."""
+    """Stands for an exception that another thread raises in the middle of a job."""
 
 
-def test_an_exception_in_the_middle_of_an_answer_reaches_the_caller(
+def test_an_exception_in_the_middle_of_a_response_reaches_the_caller(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def interrupted(*_: object) -> None:
@@ -160,7 +160,7 @@ def test_a_connection_that_the_server_closed_is_stale() -> None:
         connection.close()
 
 
-def test_a_connection_that_was_idle_too_long_is_stale(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_that_was_idle_for_too_long_is_stale(monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(answering(GOOD)) as address:
         connection = Connection(address, None)
         connection.exchange(b"x", 2.0)
@@ -194,7 +194,7 @@ def test_a_connection_that_was_idle_too_long_is_stale(monkeypatch: pytest.Monkey
         "another protocol",
     ],
 )
-def test_anything_but_one_complete_answer_is_an_error(answer: bytes) -> None:
+def test_anything_but_one_complete_response_is_an_error(answer: bytes) -> None:
     def once(accepted: socket.socket) -> None:
         accepted.recv(65536)
         accepted.sendall(answer)
@@ -226,7 +226,7 @@ def test_the_whole_exchange_has_a_time_limit(
         connection.close()
 
 
-def test_an_answer_that_is_too_large_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_response_that_is_too_large_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_ANSWER_BYTES", 1_000_000)
 
     def flood(accepted: socket.socket) -> None:
@@ -247,7 +247,7 @@ def test_a_server_that_does_not_listen_is_an_error() -> None:
         Connection(address, None)
 
 
-def test_mutated_answers_are_complete_or_an_error() -> None:
+def test_mutated_responses_are_complete_or_an_error() -> None:
     chosen = random.Random(7)
     for _ in range(300):
         mutated = bytearray(GOOD)

@@ -1,4 +1,4 @@
-"""Answers that no SQS sends: never a crash, a hang or a wrong message, but what boto3 says."""
+"""Invalid responses never cause a crash, a hang, or a wrong message. boto3 has the same result."""
 
 import gzip
 import json
@@ -48,7 +48,7 @@ NAMES = dict(
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither botocore nor the wire pauses after a failure."""
+    """Turn off the pauses of botocore and of the wire after a failure."""
     monkeypatch.setattr(calls_module, "_MAX_FAILURES", 10**9)
     monkeypatch.setattr(calls_module, "_LONG_PAUSE", -1.0)
     monkeypatch.setattr(calls_module, "_PAUSE_SECONDS", -1.0)
@@ -67,21 +67,21 @@ def server() -> Iterator[ScriptedServer]:
 
 @pytest.fixture
 def queues(server: ScriptedServer) -> list[QueueClient]:
-    """Calls over the wire, and by boto3 alone."""
+    """Return clients for the same queue, one with the wire and one with only boto3."""
     return [queue_for(source_for(server.url, wire=wire)) for wire in (True, False)]
 
 
 def outcome(call: Callable[[QueueClient], Any], queue: QueueClient) -> Any:
-    """Return the result of a call, or its error, which must be one of sqsw."""
+    """Return the result of a call, or its error, which must be an sqsw error."""
     try:
         return call(queue)
     except SQSError as error:
-        # botocore names an address without a path both with and without the final slash.
+        # botocore writes an address without a path with or without the final slash.
         return type(error), str(error).rstrip("/"), str(error.why).replace('/"', '"'), error.code
 
 
 def check(server: ScriptedServer, queues: list[QueueClient], action: str) -> Any:
-    """Return what both ways make of the answers, which must be the same."""
+    """Assert that both routes have the same outcome; return it."""
     by_wire, by_botocore = queues
     server.requests.clear()
     begun = time.monotonic()
@@ -102,7 +102,7 @@ def chunks(body: bytes, end: bytes = b"0\r\n\r\n") -> bytes:
     return CHUNKED.encode() + b"\r\n\r\n" + b"".join(parts) + end
 
 
-#: what is sent in place of a good answer with this body
+#: responses that are sent instead of a good one with this body
 ANSWERS: dict[str, Callable[[bytes], bytes | None]] = {
     "nothing": lambda body: None,
     "an empty body": lambda body: with_body(b""),
@@ -158,12 +158,12 @@ ANSWERS: dict[str, Callable[[bytes], bytes | None]] = {
     ),
 }
 
-#: these must be successes all the same; what the others are, botocore decides
+#: these must succeed; for the others, botocore's outcome is the expected one
 _FINE = {"chunks", "100 Continue", "HTTP/1.0", "close", "no length"}
 
 
 @pytest.mark.parametrize("action", CALLS)
-def test_both_routes_read_an_odd_answer_alike(
+def test_both_routes_read_odd_responses_in_the_same_way(
     server: ScriptedServer, queues: list[QueueClient], action: str
 ) -> None:
     body = json.dumps(GOOD[action]).encode()
@@ -177,7 +177,7 @@ def test_both_routes_read_an_odd_answer_alike(
             assert found == expected, name
 
 
-def test_both_routes_time_out_on_an_incomplete_answer(
+def test_both_routes_time_out_on_an_incomplete_response(
     server: ScriptedServer, queues: list[QueueClient], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module, name in (
@@ -198,7 +198,7 @@ def test_both_routes_time_out_on_an_incomplete_answer(
 
 
 @pytest.mark.parametrize("action", CALLS)
-def test_both_routes_refuse_answers_of_other_servers(
+def test_both_routes_refuse_responses_of_other_servers(
     server: ScriptedServer, queues: list[QueueClient], action: str
 ) -> None:
     answers = [
@@ -211,12 +211,12 @@ def test_both_routes_refuse_answers_of_other_servers(
         assert check(server, queues, action)[0] is UnexpectedAnswer, (status, body[:50])
 
 
-#: values of other types, put into correct answers
+#: values of other types, which are put into correct responses
 _OTHERS: list[Any] = [None, True, 0, 1.5, "", "x", [], ["x"], [None], {}, {"a": 1}, [[]]]
 
 
 def changed(value: Any, chance: random.Random) -> Any:
-    """Return the value with one part replaced, removed or added."""
+    """Return the value with one part replaced, removed, or added."""
     if isinstance(value, dict) and value and chance.random() < 0.9:
         key = chance.choice(sorted(value))
         match chance.randrange(8):
@@ -232,7 +232,7 @@ def changed(value: Any, chance: random.Random) -> Any:
 
 
 @pytest.mark.parametrize("action", CALLS)
-def test_both_routes_treat_values_of_other_types_alike(
+def test_both_routes_treat_values_of_other_types_in_the_same_way(
     server: ScriptedServer, queues: list[QueueClient], action: str
 ) -> None:
     chance = random.Random(action)
@@ -246,7 +246,7 @@ def test_both_routes_treat_values_of_other_types_alike(
         check(server, queues, action)
 
 
-def test_both_routes_treat_changed_bytes_alike(
+def test_both_routes_treat_changed_bytes_in_the_same_way(
     server: ScriptedServer, queues: list[QueueClient]
 ) -> None:
     chance = random.Random(3)
@@ -261,8 +261,8 @@ def test_both_routes_treat_changed_bytes_alike(
 
 
 @pytest.mark.parametrize("megabytes", [5, 7])
-def test_a_large_answer_is_read_as_boto3_reads_it(server: ScriptedServer, megabytes: int) -> None:
-    """Ten messages of 5 MB fit, and ten of 7 MB are left to boto3."""
+def test_a_large_response_is_read_as_boto3_reads_it(server: ScriptedServer, megabytes: int) -> None:
+    """The wire reads ten messages of 5 MB. Ten messages of 7 MB are left to boto3."""
     message = {**GOOD["ReceiveMessage"]["Messages"][0], "Body": "x" * megabytes * 1_000_000}
     sent = with_body(json.dumps({"Messages": [message] * 10}).encode())
     server.answer = always(sent)

@@ -1,4 +1,4 @@
-"""Without botocore, calls go to the same address as with it, or botocore is asked."""
+"""Without botocore, calls use the same endpoint as with it, or botocore is imported to find it."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from tests.life.serving import ROOT, plain_variables
 from tests.unit.transport.wire.test_conditions import SOME_REGIONS, all_regions
 
 pytestmark = pytest.mark.skipif(
-    sys.platform in ("darwin", "win32"), reason="system settings can have proxies there"
+    sys.platform in ("darwin", "win32"), reason="the settings of this system can have proxies"
 )
 
 #: variables, region, endpoint
@@ -26,7 +26,7 @@ Case = tuple[dict[str, str], str | None, str | None]
 
 @pytest.fixture
 def variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """The variables of this process and of the one without botocore."""
+    """Set the variables of this process; return them for the one without botocore."""
     found = plain_variables(tmp_path, "")
     del found["AWS_ENDPOINT_URL"]
     for name in set(os.environ) - set(found):
@@ -57,7 +57,7 @@ def endpoint_of_botocore(case: Case) -> Any:
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
         session = botocore.session.Session()
-        # As the client source does.
+        # as ClientSource does
         region = region or os.environ.get("AWS_REGION") or None
         found = find_endpoint(session, region, endpoint_url)
     tls = None if found.tls is None else [True, ssl.CERT_REQUIRED]

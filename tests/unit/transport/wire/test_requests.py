@@ -1,4 +1,4 @@
-"""The wire sends what botocore sends: action, body, and the headers that SQS reads."""
+"""The wire sends the same action, body, and headers as botocore."""
 
 import json
 import re
@@ -25,7 +25,7 @@ from tests.unit.transport.wire.scripted_server import (
     with_body,
 )
 
-#: headers that SQS reads, and that do not name the moment
+#: headers that SQS reads and that do not depend on the time
 _SAME_HEADERS = (
     "host",
     "content-type",
@@ -105,7 +105,7 @@ def server() -> Iterator[ScriptedServer]:
 
 @pytest.fixture(scope="module")
 def sources(server: ScriptedServer) -> list[ClientSource]:
-    """The wire, and boto3."""
+    """Return a source that uses the wire, and one that uses only boto3."""
     return [source_for(server.url, wire=wire) for wire in (True, False)]
 
 
@@ -122,7 +122,7 @@ def check_same(by_wire: Request, by_botocore: Request) -> None:
 
 
 def parts(headers: dict[str, str]) -> tuple[str, set[str], str]:
-    """Return the scope without the day, the signed headers and the signature."""
+    """Return the scope without the date, the signed headers, and the signature."""
     found = re.fullmatch(
         r"AWS4-HMAC-SHA256 Credential=my-id/[0-9]{8}/(.*), SignedHeaders=(.*), Signature=(.*)",
         headers["authorization"],
@@ -133,7 +133,7 @@ def parts(headers: dict[str, str]) -> tuple[str, set[str], str]:
 
 
 def signed_again(request: Request) -> str:
-    """Sign the request that came, as AWS does to check it."""
+    """Sign the received request, as AWS does to verify it."""
     signed = parts(request.headers)[1]
     kept = {name: value for name, value in request.headers.items() if name in signed}
     again = AWSRequest("POST", f"http://{request.headers['host']}/", kept, request.body)
@@ -146,7 +146,7 @@ def signed_again(request: Request) -> str:
 @pytest.mark.parametrize(
     ("action", "params"), CALLS, ids=lambda one: one if type(one) is str else ""
 )
-def test_both_routes_send_the_same(
+def test_both_routes_send_the_same_request(
     server: ScriptedServer, sources: list[ClientSource], action: str, params: dict[str, Any]
 ) -> None:
     server.requests.clear()
@@ -178,7 +178,7 @@ _ENTRIES = st.fixed_dictionaries(
 
 
 @given(st.lists(_ENTRIES, min_size=1, max_size=10))
-def test_any_entries_are_sent_alike(
+def test_both_routes_send_random_entries_in_the_same_way(
     server: ScriptedServer, sources: list[ClientSource], entries: list[Any]
 ) -> None:
     server.requests.clear()
@@ -191,7 +191,7 @@ def test_any_entries_are_sent_alike(
     check_same(server.requests[1], server.requests[3])
 
 
-def test_calls_on_a_queue_are_sent_alike(
+def test_both_routes_send_calls_on_a_queue_in_the_same_way(
     server: ScriptedServer, sources: list[ClientSource]
 ) -> None:
     server.requests.clear()
@@ -207,7 +207,7 @@ def test_calls_on_a_queue_are_sent_alike(
         check_same(by_wire, by_botocore)
 
 
-def test_a_session_without_a_token_sends_none(server: ScriptedServer) -> None:
+def test_a_session_without_a_token_does_not_send_one(server: ScriptedServer) -> None:
     server.requests.clear()
     for wire in (True, False):
         session = boto3.session.Session("my-id", "my-secret", region_name="eu-west-1")

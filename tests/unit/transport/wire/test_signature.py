@@ -1,4 +1,4 @@
-"""The signature is the same as botocore's and as in AWS's published examples."""
+"""Signatures are the same as botocore's and those in AWS's published examples."""
 
 import json
 import random
@@ -41,7 +41,7 @@ def signed_by_botocore(
     }
     request = AWSRequest("POST", f"https://{headers['host']}/", kept, body)
     signer: Any = botocore.auth.SigV4Auth(Credentials(*credentials), "sqs", region)
-    # The steps of add_auth(), which takes the time from another function in each version.
+    # These are the steps of add_auth(), which gets the time differently in each version.
     request.context["timestamp"] = at.strftime("%Y%m%dT%H%M%SZ")
     signer._modify_request_before_signing(request)
     canonical = signer.canonical_request(request)
@@ -60,7 +60,7 @@ def test_every_header_is_signed_as_botocore_signs_it() -> None:
         region = chosen.choice(_REGIONS)
         signer = Signer(chosen.choice(_HOSTS), region)
         credentials = SigningCredentials(word(), word(), chosen.choice([None, word()]))
-        # Two times, either on the same day, for which the key is kept, or on two days.
+        # Two times on the same day, for which the key is cached, or on two days.
         at = datetime.fromtimestamp(chosen.randrange(1_600_000_000, 4_000_000_000), UTC)
         for moment in (at, at + timedelta(hours=chosen.randrange(30))):
             action = chosen.choice(sorted(DIRECT_ACTIONS))
@@ -93,7 +93,7 @@ EXAMPLE = SigningCredentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMP
         ("20150830", "c4afb1cc5771d871763a393e44b703571b55cc28424d1a5e86da6ed3c154a4b9"),
     ],
 )
-def test_it_derives_the_signing_keys_that_aws_published(day: str, key: str) -> None:
+def test_signing_keys_match_the_examples_of_aws(day: str, key: str) -> None:
     """The examples from AWS's documentation: a key for a secret, a day, a region and a service.
 
     Sources: https://docs.aws.amazon.com/general/latest/gr/signature-v4-examples.html and
@@ -136,7 +136,7 @@ TOKEN = (
         ),
     ],
 )
-def test_it_signs_the_requests_that_aws_published(
+def test_signatures_match_the_test_suite_of_aws(
     headers: dict[str, str], body: bytes, signature: str
 ) -> None:
     """The POST requests to "/" in AWS's test suite for Signature Version 4.
@@ -168,10 +168,10 @@ def test_a_server_that_checks_signatures_accepts_ours(token: str | None, tmp_pat
         url = clients.client.create_queue(QueueName="jobs")["QueueUrl"]
         answer = clients.call("SendMessage", {"QueueUrl": url, "MessageBody": "signed: é"})
     assert answer["MessageId"]
-    assert "ResponseMetadata" not in answer  # boto3 would add it if it had made the call
+    assert "ResponseMetadata" not in answer  # boto3 would have added it, so this call used the wire
 
 
-def test_no_credential_is_in_a_repr() -> None:
+def test_a_repr_does_not_show_credentials() -> None:
     signer = Signer("localhost", "eu-west-1")
     credentials = SigningCredentials("my-id", "my-secret", "my-token")
     signer.headers("SendMessage", json.dumps({}).encode(), credentials)
