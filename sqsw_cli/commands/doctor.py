@@ -197,7 +197,7 @@ def _check_place(report: _Report, invocation: Invocation, env: "SQSEnv") -> bool
         report.add("calls", "ok", _WAYS[way] if reason is None else f"{_WAYS[way]}: {reason}")
     except SQSError as error:
         told = explained(error, invocation, env)
-        report.add("place", "fail", told.summary, hint_of(told))
+        report.add("queues", "fail", told.summary, hint_of(told))
         return False
     return True
 

@@ -35,8 +35,8 @@ def test_each_task_runs_once_in_one_worker_or_the_next(tmp_path: Path) -> None:
         env = environment(server, KEY) | {"PYTHONPATH": str(APPS)}
         # kombu creates the queue
         run([python, str(APPS / "celery_app.py")], tmp_path, env)
-        # If Celery is told to stop while a child process starts a task, it returns that task
-        # although it runs. The solo pool has no such moment.
+        # A prefork worker that stops while a child starts a task can put that task back on the
+        # queue although it runs. The solo pool runs tasks itself and has no such moment.
         with running([*worker, "-P", "solo"], tmp_path, env, "first") as first:
             first.wait_for(done, 10)
             first.terminate("Warm shutdown")
