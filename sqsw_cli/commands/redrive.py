@@ -177,7 +177,8 @@ class _Mover:
             from sqsw.sqs_manage.depth import DepthReader
 
             with suppress(SQSError):  # the move does not need the total
-                self.total = count + DepthReader(self.env).read(self.dlq).ready
+                depth = DepthReader(self.env).read(self.dlq)
+                self.total = depth.ready + depth.in_flight  # what was looked at can be in flight
         self.looked_at = count
         self._show_look(bar)
 

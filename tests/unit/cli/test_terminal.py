@@ -153,6 +153,8 @@ def test_a_selection_shows_its_progress(sqsw: Sqsw) -> None:
     assert "emails: looked at 2 of about 2 · 0 deleted · 0:00" in said
     # The message's line is above it, and the summary replaces it.
     assert re.search(r"\x1b\[2K(\x1b\[\?25h)?deleted  \w{8}  send_email", said)
+    code, said = on_terminal(sqsw, "redrive emails --to reports --dry-run", columns=80)
+    assert "looked at 1 of about 1 · 1 would be moved" in said
     code, said = on_terminal(sqsw, "redrive emails --to reports --filter args.n=1", columns=80)
     assert "emails: looked at 1 of about 1 · 0 moved · 0:00" in said
 
