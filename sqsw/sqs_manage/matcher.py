@@ -53,9 +53,9 @@ class UnresolvedIds(Notice):
 class _Ids:
     """The requested IDs, and the matching IDs of messages.
 
-    An ID is a message ID or a job ID, or the first or last characters of one. A job ID starts with
-    a time and ends with random characters. Whether a partial ID is unique is known only after all
-    messages were read.
+    An ID is one of :attr:`~sqsw.sqs_manage.message_view.MessageView.ids`, or its first or last
+    characters. A job ID starts with a time and ends with random characters. Whether a partial ID
+    is unique is known only after all messages were read.
     """
 
     def __init__(self, ids: frozenset[str]) -> None:
@@ -78,7 +78,7 @@ class _Ids:
 
     def note(self, view: MessageView) -> bool:
         """Note a message's IDs; return whether one of them can match a requested ID."""
-        whole = self._given & {view.id, view.job_id}
+        whole = self._given.intersection(view.ids)
         self._whole |= whole
         self._open.discard(view.id)
         parts = self._parts_of(view)
@@ -88,7 +88,7 @@ class _Ids:
 
     def has(self, view: MessageView) -> bool:
         """Return whether a message matches, based on the IDs noted so far."""
-        if self._given & {view.id, view.job_id}:
+        if not self._given.isdisjoint(view.ids):
             return True
         return any(
             len(self._by_part[part]) == 1 and part not in self._whole
@@ -98,7 +98,7 @@ class _Ids:
     def _parts_of(self, view: MessageView) -> dict[str, str]:
         """Return the requested partial IDs that match a message's IDs, each with its full ID."""
         # Only UUIDs can be partial: invoice-1000 is not short for invoice-10001.
-        ids = [id for id in (view.job_id, view.id) if is_part_of_id(id, whole=True)]
+        ids = [id for id in view.ids if is_part_of_id(id, whole=True)]
         parts = ((part, id) for n in self._lengths for id in ids for part in (id[:n], id[-n:]))
         return {part: id for part, id in parts if part in self._given}
 

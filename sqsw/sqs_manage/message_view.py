@@ -62,6 +62,8 @@ class MessageView:
     twin_of :
         The ID of an earlier message with the same job. A worker crashed after it sent one of them
         here, and before it deleted the other from its queue.
+    copy_of :
+        The ID of the message that the worker copied here, if this is a copy.
     """
 
     queue: str
@@ -86,6 +88,13 @@ class MessageView:
     trace_header: str | None
     action: str | None = None
     twin_of: str | None = None
+    copy_of: str | None = None
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The IDs by which a person can ask for this message."""
+        ids = (self.job_id, self.id)
+        return ids if self.copy_of is None else (*ids, self.copy_of)
 
     def did(self, action: str) -> "MessageView":
         """Return the view with this action."""
@@ -188,7 +197,8 @@ def view_message(
     system = message.attributes
     job = job_name_of(message)
     args, context = _payload(message) if job is not None else (None, None)
-    source_arn, dead = system.get("DeadLetterQueueSourceArn"), metadata_of(message).dead
+    source_arn, metadata = system.get("DeadLetterQueueSourceArn"), metadata_of(message)
+    dead = metadata.dead
     source = None
     if source_arn:
         source = name_of(name_of_arn(source_arn))
@@ -221,6 +231,7 @@ def view_message(
             for name, value in message.message_attributes.items()
         },
         trace_header=system.get("AWSTraceHeader"),
+        copy_of=metadata.copy_of,
     )
 
 

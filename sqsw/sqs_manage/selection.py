@@ -129,8 +129,9 @@ class Selection:
     older_than :
         Minimum age in seconds since the send.
     ids :
-        Message IDs or job IDs. A UUID can be shortened to at least its first or last 8 characters.
-        If these match several IDs, they select no message. To find out, sqsw reads all messages.
+        Message IDs or job IDs; also the message ID that a job had before a worker copied it. A UUID
+        can be shortened to at least its first or last 8 characters. If these match several IDs,
+        they select no message. To find out, sqsw reads all messages.
     limit :
         Maximum number of messages.
     """
@@ -165,7 +166,7 @@ class Selection:
         now :
             The current time, with a time zone, to compute ages.
         """
-        if self.ids is not None and self.ids.isdisjoint((view.id, view.job_id)):
+        if self.ids is not None and self.ids.isdisjoint(view.ids):
             return False
         return self.matches_but_for_ids(view, now)
 

@@ -32,7 +32,7 @@ KEYS: dict[str, tuple[str, ...]] = {
             "group",
         ),
         *("dedup_id", "sent_at", "first_received_at", "receives", "size", "source", "error"),
-        *("attributes", "attribute_types", "trace_header", "action", "twin_of"),
+        *("attributes", "attribute_types", "trace_header", "action", "twin_of", "copy_of"),
     ),
     "sent": ("queue", "id", "job", "line", "group", "dedup_id", "sequence_number", "job_id"),
     "failed": ("queue", "line", "id", "code", "message", "retryable", "item", "job_id"),

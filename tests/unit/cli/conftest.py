@@ -169,6 +169,7 @@ def sqsw(home: Path) -> Iterator[Sqsw]:
     yield Sqsw(home)
     root.handlers[:] = handlers
     root.setLevel(level)
+    logging.captureWarnings(False)
     structlog.reset_defaults()
     sys.path[:] = path
     for name in set(sys.modules) - modules:

@@ -165,6 +165,12 @@ def test_the_traceback_is_in_the_object_of_the_message(sqsw: Sqsw) -> None:
 
 
 class TestOneMessage:
+    def test_the_id_that_it_was_sent_with_finds_it(self, sqsw: Sqsw) -> None:
+        (copy,) = sqsw("inspect emails_dead --id m-1 --json").objects
+        assert (copy["copy_of"], copy["args"]) == ("m-1", {"n": 1})
+        done = sqsw("redrive emails_dead --ids - --json", input="m-1\n").objects
+        assert [one["id"] for one in done if one.get("action") == "moved"] == [copy["id"]]
+
     def test_a_terminal_shows_it_in_full(self, sqsw: Sqsw) -> None:
         sent = send_letter(sqsw.env, "emails_dead", {"to": "a" * 200}, NO_CARRIER, job_id="x")
         code, said = on_terminal(sqsw, f"inspect emails_dead --id {sent[:8]}")

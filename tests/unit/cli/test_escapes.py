@@ -174,6 +174,7 @@ def holds_itself() -> list[object]:
 def logged(capsys: pytest.CaptureFixture[str], form: str, log: Callable[[], object]) -> list[str]:
     with warnings.catch_warnings():
         warnings.simplefilter("always")
+        logging.captureWarnings(False)  # a command in an earlier test could have turned it on
         configure_logs(Invocation(log_format=form, color="never"), daemon=True, runs_apps=True)
         log()
         logging.captureWarnings(False)
