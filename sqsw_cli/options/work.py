@@ -227,7 +227,11 @@ def policy_maker(
 def summary_of(report: "WorkerReport", seconds: float) -> str:
     ended = report.done + report.failed + report.retried + report.unknown
     each = f", {report.requests / ended:.2f} per job" if ended else ""
-    counts = [f"{report.done} done, {report.failed} failed, {report.retried} retried"]
+    counts = [f"{report.done} done, {report.failed} failed"]
+    if report.dead_lettered:
+        counts.append(f"{report.dead_lettered} dead-lettered")
+    if report.retried:
+        counts.append(f"{report.retried} asked for a retry")
     if report.unknown:
         counts.append(f"{report.unknown} without a processor")
     if report.unfinished:

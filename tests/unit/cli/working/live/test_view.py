@@ -108,7 +108,7 @@ def test_lines_scroll_above_a_block_that_is_updated(sqsw: Sqsw) -> None:
         assert (row(terminal)["running"], row(terminal)["done"]) == ("0", "3")
         # It queries once more at the end, if the answer takes less than a second.
         assert (row(terminal)["flight"], row(terminal)["dead"]) in (("0", "1"), ("2", "1"))
-        assert terminal.block()[3].startswith("3 done, 1 failed, ")
+        assert terminal.block()[3].startswith("3 done, 1 failed, 1 dead-lettered in ")
         assert b"\x1b[?" not in terminal.written
         assert termios.tcgetattr(terminal._ours) == before
 
@@ -131,7 +131,7 @@ def test_several_processes_share_one_block(sqsw: Sqsw) -> None:
         terminal.wait_until(lambda: sum(" quiet (" in line for line in terminal.lines) == 2)
         terminal.press("\x03")
         assert terminal.end() == 0
-        assert terminal.lines[-1].startswith("3 done, 0 failed, ")
+        assert terminal.lines[-1].startswith("3 done, 0 failed in ")
 
 
 def test_a_second_ctrl_c_ends_it_at_once(sqsw: Sqsw) -> None:
