@@ -24,8 +24,12 @@ class NotPlain(Exception):
     """
 
 
-class NoAnswerInTime(NotPlain):
-    """The request was sent, but no answer arrived before the deadline."""
+class Unanswered(NotPlain):
+    """No complete answer arrived: the server may have made the call or not."""
+
+
+class NoAnswerInTime(Unanswered):
+    """No complete answer arrived before the deadline."""
 
 
 class Calls(Protocol):

@@ -315,9 +315,12 @@ class AccessDenied(SQSError):
 
 
 class ConnectionFailed(SQSError):
-    """The service could not be reached; ``url`` is without user name and password."""
+    """The service could not be reached; ``url`` is without user name and password.
 
-    reason: Literal["refused"] | None = None
+    With the reason ``no_answer``, it got the request, or a part of it, and may have served it.
+    """
+
+    reason: Literal["refused", "no_answer"] | None = None
     url: str | None = None
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
-from sqsw.core.calls import METHODS, NoAnswerInTime, NotPlain
+from sqsw.core.calls import METHODS, NoAnswerInTime, NotPlain, Unanswered
 from sqsw.core.limits import MAX_WAIT_SECONDS
 from sqsw.core.process_lock import ProcessLock
 from sqsw.core.sendable import (
@@ -62,8 +62,8 @@ _NOT_REPEATED = {"ReceiveMessage", "DeleteMessageBatch", "ChangeMessageVisibilit
 _USER_AGENT = "sqsw"
 
 #: ``plain`` is a client as a user would create it. The others are faster: ``lean`` for frequent
-#: calls, ``quick`` for frequent calls with short timeouts.
-_Kind = Literal["plain", "lean", "quick"]
+#: calls, ``quick`` for frequent calls with short timeouts, ``once`` for the same without retries.
+_Kind = Literal["plain", "lean", "quick", "once"]
 
 #: Called before a client is used if only environment variables choose the server. It can raise, so
 #: tests can refuse such clients; see :mod:`sqsw.pytest_plugin`.
@@ -161,11 +161,15 @@ class ClientSource:
         if calls is not None and process.check.reason is None:
             try:
                 return calls.call(action, params)
-            except NotPlain as error:
-                if isinstance(error, NoAnswerInTime) and action in _NOT_REPEATED:
-                    from botocore.exceptions import ReadTimeoutError
+            except Unanswered as error:
+                is_late = isinstance(error, NoAnswerInTime)
+                if kind == "once" or (is_late and action in _NOT_REPEATED):
+                    from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 
-                    raise ReadTimeoutError(endpoint_url=self.endpoint_url, error=error) from error
+                    unanswered = ReadTimeoutError if is_late else ConnectionClosedError
+                    raise unanswered(endpoint_url=self.endpoint_url, error=error) from error
+            except NotPlain:
+                pass
             attempts = 1
         if process.check.is_users_client_changed:
             kind = "plain"
@@ -444,7 +448,8 @@ class ClientSource:
         if kind == "lean":
             return config
         retries: Any = dict(self._retries)
-        retries["max_attempts"] = min(self._retries["max_attempts"], _QUICK_RETRIES)
+        most = 0 if kind == "once" else _QUICK_RETRIES
+        retries["max_attempts"] = min(self._retries["max_attempts"], most)
         return config.merge(
             Config(
                 retries=retries,

@@ -255,8 +255,16 @@ class QueueClient:
             )
         return failures_of(answer, len(entries))
 
-    def change_visibility_batch(self, changes: Sequence[tuple[Message, int]]) -> list[EntryFailure]:
-        """Set the visibility timeout of up to ten messages, in seconds; return the failures."""
+    def change_visibility_batch(
+        self, changes: Sequence[tuple[Message, int]], *, once: bool = False
+    ) -> list[EntryFailure]:
+        """Set the visibility timeout of up to ten messages, in seconds; return the failures.
+
+        Parameters
+        ----------
+        once :
+            Whether to make the call only once if no answer arrives.
+        """
         url = self.url
         entries: Any = [
             {
@@ -268,7 +276,9 @@ class QueueClient:
         ]
         with service_errors(f"change the visibility of messages of {self.name!r}", self.name):
             answer = self._clients.call(
-                "ChangeMessageVisibilityBatch", {"QueueUrl": url, "Entries": entries}, "quick"
+                "ChangeMessageVisibilityBatch",
+                {"QueueUrl": url, "Entries": entries},
+                "once" if once else "quick",
             )
         return failures_of(answer, len(entries))
 

@@ -283,9 +283,11 @@ def _not_reached(error: "BotoCoreError", doing: str) -> SQSError:
         details = getattr(error, "kwargs", {})
         url = without_password(details["endpoint_url"]) if details.get("endpoint_url") else None
         cause = getattr(details.get("error"), "__cause__", None)
+        is_refused = isinstance(cause, ConnectionRefusedError)
+        is_sent = isinstance(error, exceptions.HTTPClientError)  # it had a connection
         return ConnectionFailed(
             f"cannot connect to {url}" if url else f"cannot {doing}",
-            reason="refused" if isinstance(cause, ConnectionRefusedError) else None,
+            reason="refused" if is_refused else "no_answer" if is_sent else None,
             url=url,
             why=reason,
             next="check the endpoint and the network",

@@ -17,7 +17,7 @@ from typing import Protocol
 
 from sqsw.core.batch_result import BatchProcessingResult
 from sqsw.core.contracts import Clock
-from sqsw.core.errors import QueueNotFound
+from sqsw.core.errors import ConnectionFailed, QueueNotFound
 from sqsw.core.events import (
     AckFailed,
     BatchFinished,
@@ -187,21 +187,23 @@ class Acknowledger:
             return
         refused: dict[int, tuple[str, bool]] = {}
         self.requests += 1
+        called_at = self._clock()
         try:
             if batch[0].is_delete:
                 begin = now()
                 failures = lane.client.delete_batch([each.message for each in batch])
                 self._latency.note_since(begin)
             else:
-                failures = lane.client.change_visibility_batch(
-                    [(each.message, _hidden_seconds(each)) for each in batch]
-                )
+                changes = [(each.message, _hidden_seconds(each)) for each in batch]
+                failures = lane.client.change_visibility_batch(changes, once=True)
             refused = {f.index: (f"{f.reason} [{f.code}]", is_final(f)) for f in failures}
         except Exception as error:  # noqa: BLE001  # after any error, these messages need an end
             # Only a missing queue is final. Any other error can pass: expired credentials, for
             # example, are replaced.
             final = isinstance(error, QueueNotFound)
             refused = dict.fromkeys(range(len(batch)), (text_of(error), final))
+            if isinstance(error, ConnectionFailed) and error.reason == "no_answer":
+                self._note_unanswered(batch, called_at)
         done: list[Delivery] = []
         failed: dict[Delivery, str] = {}
         for index, delivery in enumerate(batch):
@@ -237,8 +239,19 @@ class Acknowledger:
                 failed[delivery] = reason
         self._finish(lane, [], failed)
 
+    def _note_unanswered(self, batch: Sequence[Delivery], called_at: float) -> None:
+        """Note when messages are visible if SQS has returned them.
+
+        From then on, another call would return them again, from the worker that has received them.
+        """
+        for delivery in batch:
+            settlement = delivery.settlement
+            if settlement is not None and settlement.hidden_seconds is not None:
+                visible_at = called_at + settlement.hidden_seconds
+                settlement.visible_at = min(settlement.visible_at, visible_at)
+
     def _try_later(self, delivery: Delivery) -> bool:
-        """Repeat a failed call later; return False if the lease ends before that."""
+        """Repeat a failed call later; return False if another worker can have the message then."""
         calls = 0 if delivery.settlement is None else delivery.settlement.calls
         seconds = retry_seconds(calls, _FIRST_RETRY_SECONDS, _LAST_RETRY_SECONDS, self._jitter)
         return self._in_flight.settle_later(delivery, self._clock() + seconds)

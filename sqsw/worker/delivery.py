@@ -42,12 +42,15 @@ class Settlement:
         The latest time to send it, in seconds of the worker's clock.
     calls :
         How many calls for it have failed so far.
+    visible_at :
+        When another worker can receive the message, if SQS has returned it without an answer.
     """
 
     hidden_seconds: int | None
     started: bool
     due: float
     calls: int = 0
+    visible_at: float = float("inf")
     record: DeadRecord | None = None
     is_dead_lettered: bool = False
 

@@ -455,10 +455,15 @@ class InFlight:
             )
 
     def settle_later(self, delivery: Delivery, when: float) -> bool:
-        """Repeat a failed settlement at ``when``; return False if the lease ends before that."""
+        """Repeat a failed settlement at ``when``.
+
+        Return False if another worker can receive the message before that.
+        """
         settlement = delivery.settlement
         with self._lock:
-            if settlement is None or when >= delivery.message.lease.expires_at:
+            if settlement is None:
+                return False
+            if when >= min(delivery.message.lease.expires_at, settlement.visible_at):
                 return False
             settlement.calls += 1
             settlement.due = when

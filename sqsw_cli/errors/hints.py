@@ -82,6 +82,7 @@ HINTS: Mapping[tuple[type[SQSError], str | None], str] = {
     f"to a valid key; for 'sqsw serve' that is its {_SERVE_KEY}",
     (ConnectionFailed, None): _NO_ANSWER,
     (ConnectionFailed, "refused"): _NO_ANSWER,
+    (ConnectionFailed, "no_answer"): _NO_ANSWER,
     (SQSError, "not_sqs"): "check the endpoint (--endpoint-url, AWS_ENDPOINT_URL_SQS, "
     "AWS_ENDPOINT_URL), and whether a proxy or a captive portal answers instead of SQS",
 }

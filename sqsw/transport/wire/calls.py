@@ -9,13 +9,14 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
-from sqsw.core.calls import NoAnswerInTime, NotPlain
+from sqsw.core.calls import NoAnswerInTime, NotPlain, Unanswered
 from sqsw.transport.answers import is_answer
 from sqsw.transport.wire.connection import (
     Address,
     Answer,
     Connection,
     ConnectionBroken,
+    NotConnected,
     NotHTTP,
     TimedOut,
 )
@@ -140,9 +141,12 @@ class WireCalls:
             # The next answer would fail in the same way, and each retried send is sent twice.
             self._failures, self._paused_until = _MAX_FAILURES, time.monotonic() + _LONG_PAUSE
             raise NotPlain(str(error)) from error
-        except ConnectionBroken as error:
+        except NotConnected as error:
             self._count_failure()
             raise NotPlain(str(error)) from error
+        except ConnectionBroken as error:
+            self._count_failure()
+            raise Unanswered(str(error)) from error
         return self._read(action, answer, connection)
 
     def close(self) -> None:

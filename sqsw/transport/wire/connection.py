@@ -52,6 +52,10 @@ class ConnectionBroken(Exception):
     """
 
 
+class NotConnected(ConnectionBroken):
+    """No connection: nothing was sent."""
+
+
 class NotHTTP(ConnectionBroken):
     """An answer that is not valid HTTP, although botocore's parser can perhaps read it."""
 
@@ -79,7 +83,7 @@ class Connection:
         try:
             self._socket = socket.create_connection(address[:2], CONNECT_SECONDS)
         except (OSError, ValueError) as error:  # ValueError: invalid host name
-            raise ConnectionBroken("cannot connect") from error
+            raise NotConnected("cannot connect") from error
         try:
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if address.is_tls:
@@ -88,7 +92,7 @@ class Connection:
                 self._socket = tls.wrap_socket(self._socket, server_hostname=address.host)
         except (OSError, ValueError) as error:
             self._socket.close()
-            raise ConnectionBroken("the TLS handshake failed") from error
+            raise NotConnected("the TLS handshake failed") from error
         # With a timeout, Python would poll before each system call and release the GIL each time.
         self._socket.setblocking(False)
         # poll(), not select(): a worker can have more than 1,024 open files.

@@ -80,7 +80,9 @@ class FakeClient:
         self.deletes.append([message.body for message in messages])
         return self._answer()
 
-    def change_visibility_batch(self, changes: Sequence[tuple[Message, int]]) -> list[EntryFailure]:
+    def change_visibility_batch(
+        self, changes: Sequence[tuple[Message, int]], *, once: bool = False
+    ) -> list[EntryFailure]:
         self.changes.append([(message.body, seconds) for message, seconds in changes])
         return self._answer()
 

@@ -36,10 +36,13 @@ class CalledBack(FakeClient):
         self.during()
         return super().delete_batch(messages)
 
-    def change_visibility_batch(self, changes: Sequence[tuple[Message, int]]) -> list[EntryFailure]:
-        answer = super().change_visibility_batch(changes)
-        self.during()
-        return answer
+    def change_visibility_batch(
+        self, changes: Sequence[tuple[Message, int]], *, once: bool = False
+    ) -> list[EntryFailure]:
+        try:
+            return super().change_visibility_batch(changes, once=once)
+        finally:
+            self.during()
 
 
 def fail(messages: Sequence[Message]) -> list[ProcessingResult]:
@@ -206,6 +209,53 @@ def test_a_delete_is_repeated_while_its_lease_lasts(kit: WorkerKit, answer: Any)
     assert len(kit.client.deletes) == 3
     assert names(kit.told) == ["MessageDeleted", "BatchFinished"]
     assert kit.in_flight.is_empty()
+
+
+def test_a_return_without_an_answer_is_repeated_while_it_would_hide_the_message(
+    kit: WorkerKit,
+) -> None:
+    # If SQS has returned it, another worker can have it after one second. A second return would
+    # then let a third worker run it as well.
+    kit.client.answers = [ConnectionFailed("silence", reason="no_answer")] * 100
+    end(kit, "1")
+    called_at: list[float] = []
+    begin = kit.clock.now
+    kit.client.during = lambda: called_at.append(kit.clock.now - begin)
+    for _ in range(100):
+        kit.acknowledger.flush()
+        kit.clock.advance(0.1)
+    assert called_at[0] == 0
+    assert 2 <= len(called_at) <= 5
+    assert called_at[-1] < 1
+    assert names(kit.told) == ["AckFailed", "BatchFinished"]
+    assert (kit.told[0].action, kit.told[0].reason) == ("return", "silence")
+    assert kit.in_flight.is_empty()
+
+
+def test_a_return_at_a_drain_is_not_repeated_without_an_answer(kit: WorkerKit) -> None:
+    kit.client.answers = [ConnectionFailed("silence", reason="no_answer")]
+    kit.dispatcher.close(kit.lanes)
+    kit.accept("a", "b")
+    for _ in range(10):
+        kit.acknowledger.flush()
+        kit.clock.advance(0.5)
+    assert kit.client.changes == [[("a", 0), ("b", 0)]]
+    assert names(kit.told) == ["AckFailed", "AckFailed"]
+    assert kit.in_flight.is_empty()
+
+
+@pytest.mark.parametrize(
+    "answer", [ConnectionFailed("no"), ConnectionFailed("no", reason="refused"), [throttled()]]
+)
+def test_a_return_that_sqs_did_not_make_is_repeated(kit: WorkerKit, answer: Any) -> None:
+    kit.client.answers = [answer]
+    kit.dispatcher.close(kit.lanes)
+    kit.accept("a")
+    kit.acknowledger.flush()
+    kit.clock.advance(0.5)
+    kit.acknowledger.flush()
+    assert kit.client.changes == [[("a", 0)]] * 2
+    assert names(kit.told) == ["MessageReturned"]
 
 
 def test_a_delete_is_given_up_when_its_lease_ends(kit: WorkerKit) -> None:

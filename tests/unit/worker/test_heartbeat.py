@@ -189,11 +189,11 @@ class HangingOnce(FakeClient):
         super().__init__(name)
         self.under_way, self.go_on = threading.Event(), threading.Event()
 
-    def change_visibility_batch(self, changes: Any) -> Any:
+    def change_visibility_batch(self, changes: Any, *, once: bool = False) -> Any:
         if not self.under_way.is_set():
             self.under_way.set()
             assert self.go_on.wait(60)
-        return super().change_visibility_batch(changes)
+        return super().change_visibility_batch(changes, once=once)
 
 
 def test_a_return_waits_for_a_pending_extension_for_a_limited_time() -> None:

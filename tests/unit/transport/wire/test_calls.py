@@ -80,6 +80,20 @@ def test_a_call_that_its_caller_retries_is_not_repeated_after_a_timeout(
         assert kept.value.__cause__
 
 
+@pytest.mark.parametrize("wire", [True, False], ids=["wire", "boto3"])
+@pytest.mark.parametrize("answer", [None, b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"])
+def test_a_return_is_not_repeated_without_an_answer(answer: bytes | None, wire: bool) -> None:
+    def cut(request: Request) -> bytes | None:
+        return answer
+
+    with serving(cut) as server:
+        queue = queue_for(source_for(server.url, wire=wire))
+        with pytest.raises(ConnectionFailed) as caught:
+            queue.change_visibility_batch([(MESSAGE, 0)], once=True)
+        assert caught.value.reason == "no_answer"
+        assert ways(server) == ["wire" if wire else "boto3"]
+
+
 def test_a_send_is_repeated_after_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calls_module, "_SEND_SECONDS", 0.2)
     with serving(failing_once(b"")) as server:
