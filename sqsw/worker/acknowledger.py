@@ -41,6 +41,9 @@ logger = SafeLogger(__name__)
 #: seconds before a failed call is repeated, at first and at most
 _FIRST_RETRY_SECONDS, _LAST_RETRY_SECONDS = 0.2, 5.0
 
+#: seconds after which SQS has made a call or will not make it
+_CALL_SECONDS = 10.0
+
 #: the most sender threads
 _MOST_SENDERS = 4
 
@@ -240,15 +243,12 @@ class Acknowledger:
         self._finish(lane, [], failed)
 
     def _note_unanswered(self, batch: Sequence[Delivery], called_at: float) -> None:
-        """Note when messages are visible if SQS has returned them.
-
-        From then on, another call would return them again, from the worker that has received them.
-        """
+        """Note until when returns can be repeated although SQS may have made them."""
         for delivery in batch:
             settlement = delivery.settlement
             if settlement is not None and settlement.hidden_seconds is not None:
-                visible_at = called_at + settlement.hidden_seconds
-                settlement.visible_at = min(settlement.visible_at, visible_at)
+                until = called_at + settlement.hidden_seconds - _CALL_SECONDS
+                settlement.repeat_until = min(settlement.repeat_until, until)
 
     def _try_later(self, delivery: Delivery) -> bool:
         """Repeat a failed call later; return False if another worker can have the message then."""

@@ -42,15 +42,16 @@ class Settlement:
         The latest time to send it, in seconds of the worker's clock.
     calls :
         How many calls for it have failed so far.
-    visible_at :
-        When another worker can receive the message, if SQS has returned it without an answer.
+    repeat_until :
+        The latest time to repeat the call. Later, SQS could make it after another worker has
+        received the message, because an earlier call without an answer has returned it.
     """
 
     hidden_seconds: int | None
     started: bool
     due: float
     calls: int = 0
-    visible_at: float = float("inf")
+    repeat_until: float = float("inf")
     record: DeadRecord | None = None
     is_dead_lettered: bool = False
 

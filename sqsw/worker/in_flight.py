@@ -463,7 +463,7 @@ class InFlight:
         with self._lock:
             if settlement is None:
                 return False
-            if when >= min(delivery.message.lease.expires_at, settlement.visible_at):
+            if when >= min(delivery.message.lease.expires_at, settlement.repeat_until):
                 return False
             settlement.calls += 1
             settlement.due = when
