@@ -188,6 +188,10 @@ class Acknowledger:
         if batch[0].record is not None:
             self._send_dead_letters(lane, batch)
             return
+        if not batch[0].is_delete:
+            batch = self._in_time(lane, batch)
+            if not batch:
+                return
         refused: dict[int, tuple[str, bool]] = {}
         self.requests += 1
         called_at = self._clock()
@@ -241,6 +245,13 @@ class Acknowledger:
             if not self._try_later(delivery):
                 failed[delivery] = reason
         self._finish(lane, [], failed)
+
+    def _in_time(self, lane: Lane, batch: Sequence[Delivery]) -> Sequence[Delivery]:
+        """Drop returns whose leases have ended: other workers can have the messages."""
+        now = self._clock()
+        late = [each for each in batch if each.message.lease.expires_at <= now]
+        self._finish(lane, [], dict.fromkeys(late, _RETURNED_BY_SQS))
+        return [each for each in batch if each not in late] if late else batch
 
     def _note_unanswered(self, batch: Sequence[Delivery], called_at: float) -> None:
         """Note until when returns can be repeated although SQS may have made them."""
@@ -305,6 +316,10 @@ _LOST = "its visibility timeout ended before it was sent to the dead-letter queu
 
 #: why a message may not be deleted although SQS reported success
 _LATE = "its visibility timeout ended first, so another worker may have received it"
+
+
+#: why a message was not returned
+_RETURNED_BY_SQS = "its visibility timeout ended first, so SQS has returned it"
 
 
 def _hidden_seconds(delivery: Delivery) -> int:

@@ -36,6 +36,9 @@ EXTENSION_SECONDS = 3.0
 #: seconds that a delete on a FIFO queue waits for others, while other runs are ready to start
 FIFO_LINGER_SECONDS = 0.005
 
+#: seconds before the end of a lease from which a failed return is not repeated: it could be late
+RETURN_SECONDS = 1.0
+
 #: the most groups per slot that wait in the worker for the next attempt of their head
 _MOST_RETRIES = 4
 
@@ -463,7 +466,10 @@ class InFlight:
         with self._lock:
             if settlement is None:
                 return False
-            if when >= min(delivery.message.lease.expires_at, settlement.repeat_until):
+            ends = delivery.message.lease.expires_at
+            if not delivery.is_delete:
+                ends = min(ends - RETURN_SECONDS, settlement.repeat_until)
+            if when >= ends:
                 return False
             settlement.calls += 1
             settlement.due = when

@@ -12,7 +12,7 @@ from sqsw.core.jobs.job_key import JobKey
 from sqsw.core.settings import WorkerSettings
 from sqsw.worker.crash_notes import CrashNotes, RunNotes
 from sqsw.worker.delivery import Delivery, JobRun, Outcome, Poll
-from sqsw.worker.in_flight import EXTENSION_SECONDS, InFlight
+from sqsw.worker.in_flight import EXTENSION_SECONDS, RETURN_SECONDS, InFlight
 from sqsw.worker.isolation import ALONE_SECONDS
 from sqsw.worker.lane import Lane
 from sqsw.worker.shared_memory import SharedMemory
@@ -292,7 +292,8 @@ class Driver:
             if is_refused and self.random.random() < 0.5:
                 when = self.clock() + self.random.choice([0.2, 5.0, 40.0])
                 is_later = self.register.settle_later(each, when)
-                assert is_later == (when < each.message.lease.expires_at)
+                margin = 0 if each.is_delete else RETURN_SECONDS
+                assert is_later == (when < each.message.lease.expires_at - margin)
                 if is_later:
                     continue
             told.append(each)

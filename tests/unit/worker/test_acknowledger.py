@@ -268,6 +268,32 @@ def test_a_return_that_sqs_did_not_make_is_repeated(kit: WorkerKit, answer: Any)
     assert names(kit.told) == ["MessageReturned"]
 
 
+def test_a_return_is_not_sent_after_its_lease_has_ended(kit: WorkerKit) -> None:
+    # The sender was busy until then. Another worker that has the message would lose it.
+    end(kit, "7")
+    kit.clock.advance(20)
+    end(kit, "8")
+    kit.clock.advance(11)
+    kit.acknowledger.flush()
+    assert kit.client.changes == [[("8", 8)]]
+    assert names(kit.told) == ["AckFailed", "BatchFinished", "MessageReturned", "BatchFinished"]
+    assert "its visibility timeout ended first" in kit.told[0].reason
+    assert kit.in_flight.is_empty()
+
+
+def test_a_failed_return_is_repeated_until_just_before_its_lease_ends(kit: WorkerKit) -> None:
+    kit.client.answers = [[throttled()]] * 1_000
+    end(kit, "7")
+    called_at: list[float] = []
+    begin = kit.clock.now
+    kit.client.during = lambda: called_at.append(kit.clock.now - begin)
+    for _ in range(400):
+        kit.acknowledger.flush()
+        kit.clock.advance(0.1)
+    assert 20 < called_at[-1] < 29
+    assert names(kit.told) == ["AckFailed", "BatchFinished"]
+
+
 def test_a_delete_is_given_up_when_its_lease_ends(kit: WorkerKit) -> None:
     kit.client.answers = [OSError("no network")] * 100
     end(kit, "a")
