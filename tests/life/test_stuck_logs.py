@@ -122,6 +122,10 @@ def start(tmp_path: Path, full_pipe: int) -> Iterator[Start]:
         command: list[str], cause: str, *more: str, **streams: int
     ) -> "subprocess.Popen[bytes]":
         variables = {"SQSW_LOCAL": "sqs.db", "CAUSE": cause, "PYTHONPATH": str(ROOT)}
+        if "app.py" in command:
+            # At the end of a script, Python flushes stderr. With a buffer, it would wait for the
+            # lock that the stuck thread holds. The command ends without that flush.
+            variables["PYTHONUNBUFFERED"] = "1"
         process = subprocess.Popen(
             [*command, *more],
             cwd=tmp_path,
