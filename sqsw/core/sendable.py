@@ -118,7 +118,7 @@ def region_variable() -> str | None:
     Raises
     ------
     SettingsError
-        It has a character that no header can carry. (Check it first: botocore logs the value.)
+        It has a character that no header can carry. botocore must not get it: it logs the value.
     """
     region = os.environ.get("AWS_REGION") or None
     if region is not None:

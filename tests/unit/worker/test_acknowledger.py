@@ -80,6 +80,17 @@ def end(kit: WorkerKit, *bodies: str, of: int = 0) -> None:
         kit.accept(body, of=of)
 
 
+def flush_for(kit: WorkerKit, seconds: int) -> list[float]:
+    """Flush ten times a second; return the seconds from now at which calls were made."""
+    called_at: list[float] = []
+    begin = kit.clock.now
+    kit.client.during = lambda: called_at.append(kit.clock.now - begin)
+    for _ in range(10 * seconds):
+        kit.acknowledger.flush()
+        kit.clock.advance(0.1)
+    return called_at
+
+
 def bodies(messages: Sequence[Message]) -> list[str]:
     return [message.body for message in messages]
 
@@ -216,12 +227,7 @@ def test_a_return_without_an_answer_is_repeated_while_it_hides_the_message(kit: 
     # would then let a third worker run it as well. SQS can make a call up to 10 seconds late.
     kit.client.answers = [ConnectionFailed("silence", reason="no_answer")] * 100
     end(kit, "12")
-    called_at: list[float] = []
-    begin = kit.clock.now
-    kit.client.during = lambda: called_at.append(kit.clock.now - begin)
-    for _ in range(200):
-        kit.acknowledger.flush()
-        kit.clock.advance(0.1)
+    called_at = flush_for(kit, 20)
     assert called_at[0] == 0
     assert 2 <= len(called_at) <= 5
     assert called_at[-1] < 2
@@ -284,12 +290,7 @@ def test_a_return_is_not_sent_after_its_lease_has_ended(kit: WorkerKit) -> None:
 def test_a_failed_return_is_repeated_until_just_before_its_lease_ends(kit: WorkerKit) -> None:
     kit.client.answers = [[throttled()]] * 1_000
     end(kit, "7")
-    called_at: list[float] = []
-    begin = kit.clock.now
-    kit.client.during = lambda: called_at.append(kit.clock.now - begin)
-    for _ in range(400):
-        kit.acknowledger.flush()
-        kit.clock.advance(0.1)
+    called_at = flush_for(kit, 40)
     assert 20 < called_at[-1] < 29
     assert names(kit.told) == ["AckFailed", "BatchFinished"]
 

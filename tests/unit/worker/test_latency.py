@@ -1,4 +1,4 @@
-"""Calls that wait for the network are told apart from calls that use the CPU."""
+"""How the worker distinguishes calls that wait for the network from calls that use the CPU."""
 
 import time
 
