@@ -4,6 +4,7 @@ import copy
 import json
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -17,6 +18,8 @@ class Faults:
 
     def __init__(self, client: Any) -> None:
         self._events = client.meta.events
+        # Calls of several threads wait for one fault, and see it done.
+        self._lock = threading.RLock()
         self.calls: list[str] = []
         self._events.register("provide-client-params.sqs", self._note)
 
@@ -39,9 +42,10 @@ class Faults:
         left = [times]
 
         def answer(**_: Any) -> Any:
-            if not left[0]:
-                return None
-            left[0] -= 1
+            with self._lock:
+                if not left[0]:
+                    return None
+                left[0] -= 1
             return SimpleNamespace(status_code=status), copy.deepcopy(parsed)
 
         self._events.register(f"before-call.sqs.{operation}", answer)
@@ -83,18 +87,23 @@ class Faults:
         self._events.register(f"before-call.sqs.{operation}", answer_if_empty)
         self._events.register(f"after-call.sqs.{operation}", put_in)
 
-    def before(self, operation: str, act: Callable[[], None]) -> None:
-        """Do something right before a call goes out."""
-        self._events.register_first(f"before-send.sqs.{operation}", lambda **_: act())
+    def before(self, operation: str, act: Callable[[], None], *, times: int = 1_000) -> None:
+        """Do something right before the next ``times`` calls of an operation go out."""
+        left = [times]
+
+        def act_if_left(**_: Any) -> None:
+            with self._lock:
+                if left[0]:
+                    left[0] -= 1
+                    act()
+
+        self._events.register_first(f"before-send.sqs.{operation}", act_if_left)
 
     def ctrl_c_before(self, operation: str) -> None:
         """Press Ctrl-C right before the first call of an operation goes out."""
-        pressed: list[bool] = []
 
         def press() -> None:
-            if not pressed:
-                pressed.append(True)
-                os.kill(os.getpid(), signal.SIGINT)
-                time.sleep(0.1)  # the main thread must handle it before this call continues
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.1)  # the main thread must handle it before this call continues
 
-        self.before(operation, press)
+        self.before(operation, press, times=1)

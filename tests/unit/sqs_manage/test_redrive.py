@@ -366,15 +366,8 @@ class TestBySqsw:
     ) -> None:
         send_jobs(env, emails, *[{"n": n} for n in range(3)])
         dead_letter(env, emails)
-        rounds: list[int] = []
-
-        def fail_again() -> None:
-            if len(rounds) < 3:
-                rounds.append(1)
-                dead_letter(env, emails)
-
         # Right before the next receive of the redrive, when all three are back in `emails`.
-        faults.before("DeleteMessageBatch", fail_again)
+        faults.before("DeleteMessageBatch", lambda: dead_letter(env, emails), times=3)
         assert by_sqsw(env, "emails_dead").moved == 3
 
     def test_the_rate_is_limited(
