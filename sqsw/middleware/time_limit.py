@@ -110,7 +110,9 @@ class _Alarm:
 
     def fire(self) -> None:
         with self._lock:
-            if not self._is_over:
+            if self._is_over:  # it can have ended while the watchdog moved it to the fired alarms
+                _watchdog.forget(self)
+            else:
                 self.fired = True
                 self._fire()
 
