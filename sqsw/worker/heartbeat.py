@@ -4,6 +4,9 @@
 2. extend    (a lease that is half over; ten messages per call)
 3. lose      (a lease that has ended, or that SQS refused to extend: the result no longer counts)
 
+SQS can accept an extension after it gave the message to another worker. So if its answer arrives
+after the lease had ended, a job that has not started does not start, and one that has is reported.
+
 One thread checks all leases. A lane with leases to extend has a thread of its own until they are
 extended, so a call that hangs delays no other lane.
 
@@ -19,7 +22,7 @@ from itertools import islice
 from typing import Protocol
 
 from sqsw.core.contracts import Clock
-from sqsw.core.events import BeatLate, EventBus, ExtensionFailed, VisibilityExtended
+from sqsw.core.events import AckFailed, BeatLate, EventBus, ExtensionFailed, VisibilityExtended
 from sqsw.core.lease_clock import lease_time
 from sqsw.core.limits import MAX_BATCH_ENTRIES
 from sqsw.core.message import Message
@@ -30,6 +33,9 @@ from sqsw.worker.in_flight import InFlight
 from sqsw.worker.lane import Lane, is_final, within_limit
 
 logger = SafeLogger(__name__)
+
+#: why a message can be with two workers although its lease was extended
+_LATE = "its visibility timeout ended before SQS answered, so another worker may have received it"
 
 
 class Loser(Protocol):
@@ -166,13 +172,23 @@ class Heartbeat:
         failed = {failure.index: failure for failure in failures}
         repeatable = [f"{f.reason} [{f.code}]" for f in failures if not is_final(f)]
         self._note_error(lane, repeatable[0] if repeatable else None)
+        answered_at = self._clock()
         for index, (delivery, seconds) in enumerate(changes):
             if index not in failed:
+                if delivery.message.lease.expires_at <= answered_at:
+                    self._note_late(delivery)
                 delivery.message.lease.renew(now + seconds)
             elif is_final(failed[index]):
                 self._dispatcher.lose(delivery, failed[index].reason)
         if len(failed) < len(changes):
             self._events.publish(VisibilityExtended(lane.name, len(changes) - len(failed)))
+
+    def _note_late(self, delivery: Delivery) -> None:
+        match delivery.state:
+            case "received" | "waiting" if not delivery.run.lane.is_last_receive(delivery.message):
+                self._dispatcher.lose(delivery, _LATE)
+            case "received" | "waiting" | "running" | "settling":
+                self._events.publish(AckFailed(delivery.message, "extend", _LATE))
 
     def _note_error(self, lane: Lane, error: str | None) -> None:
         """Remember why leases can be lost soon; publish it once until an extension succeeds."""

@@ -1,14 +1,17 @@
 """The leases of messages in hand are extended, or reported as lost."""
 
 import threading
+from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
 import pytest
 
 from sqsw.core.errors import AccessDenied
-from sqsw.core.events import BeatLate, ExtensionFailed, LeaseLost, VisibilityExtended
+from sqsw.core.events import AckFailed, BeatLate, ExtensionFailed, LeaseLost, VisibilityExtended
 from sqsw.core.lease_clock import lease_time
 from sqsw.core.message import Message
+from sqsw.transport.batches import EntryFailure
 from tests.backends import wait_until
 from tests.unit.worker.doubles import (
     FakeClient,
@@ -22,7 +25,7 @@ from tests.unit.worker.doubles import (
 )
 
 #: what the heartbeat publishes
-EVENTS = (BeatLate, ExtensionFailed, LeaseLost, VisibilityExtended)
+EVENTS = (AckFailed, BeatLate, ExtensionFailed, LeaseLost, VisibilityExtended)
 
 
 class Kit(WorkerKit):
@@ -166,6 +169,66 @@ def test_a_message_that_is_being_deleted_is_not_lost(kit: Kit, seconds: float) -
     kit.heartbeat.beat()
     assert kit.lost == []
     assert not watched.lease.is_lost
+
+
+class LateClient(FakeClient):
+    """A client whose calls do something else before they return."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.meanwhile: Callable[[], object] = bool
+
+    def change_visibility_batch(self, *args: Any, **options: Any) -> list[EntryFailure]:
+        failures = super().change_visibility_batch(*args, **options)
+        self.meanwhile()
+        return failures
+
+
+def extended_late(seconds: float, **fields: Any) -> Kit:
+    """Let a worker with eight slots extend nine leases; the answer takes some seconds."""
+    kit = Kit(lane(client=LateClient(), max_receives=3))
+    kit.client.meanwhile = lambda: kit.clock.advance(seconds)
+    kit.accept(*map(str, range(9)), **fields)
+    kit.clock.advance(15)
+    kit.heartbeat.beat()
+    return kit
+
+
+def test_a_lease_that_may_have_been_extended_too_late_is_reported() -> None:
+    kit = extended_late(15)
+    late = [event for event in kit.told if isinstance(event, AckFailed)]
+    assert [event.message.body for event in late] == list("01234567")
+    assert {event.action for event in late} == {"extend"}
+    assert kit.lost == ["8"]  # it has not started, so it need not run twice
+    for _ in range(8):
+        kit.executor.end_next()
+    kit.acknowledger.flush()
+    assert sorted(chain.from_iterable(kit.client.deletes)) == list("01234567")
+
+
+def test_an_extension_in_time_is_not_reported() -> None:
+    assert extended_late(14).told == [VisibilityExtended("emails", 9)]
+
+
+def test_an_unstarted_job_on_its_last_receive_is_kept_after_a_late_extension() -> None:
+    kit = extended_late(15, receives=3)
+    assert kit.lost == []
+    assert names(kit.told) == ["AckFailed"] * 9 + ["VisibilityExtended"]
+
+
+def test_a_lease_that_was_lost_before_the_answer_is_reported_once() -> None:
+    kit = Kit(lane(client=LateClient()))
+    kit.hold("a")
+    kit.clock.advance(15)
+    delivery = kit.delivery("a")
+
+    def lose() -> None:
+        kit.clock.advance(15)
+        kit.dispatcher.lose(delivery, "its visibility timeout ended")
+
+    kit.client.meanwhile = lose
+    kit.heartbeat.beat()
+    assert names(kit.told) == ["LeaseLost", "VisibilityExtended"]
 
 
 def test_near_twelve_hours_a_lease_is_extended_only_to_the_limit(kit: Kit) -> None:
