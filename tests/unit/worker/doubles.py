@@ -97,6 +97,24 @@ class FakeClient:
         return answer
 
 
+class CalledBack(FakeClient):
+    """A client that calls a function during each call."""
+
+    during: Callable[[], object] = staticmethod(lambda: None)
+
+    def delete_batch(self, messages: Sequence[Message]) -> list[EntryFailure]:
+        self.during()
+        return super().delete_batch(messages)
+
+    def change_visibility_batch(
+        self, changes: Sequence[tuple[Message, int]], *, once: bool = False
+    ) -> list[EntryFailure]:
+        try:
+            return super().change_visibility_batch(changes, once=once)
+        finally:
+            self.during()
+
+
 def refused(index: int = 0, code: str = "ReceiptHandleIsInvalid") -> EntryFailure:
     """Return a permanent failure of an entry."""
     return EntryFailure(index, code, "no", sender_fault=True)

@@ -1,7 +1,7 @@
 """How messages of jobs that ended are deleted or returned."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from sqsw.core.results import SUCCEEDED, ProcessingResult
 from sqsw.transport.batches import EntryFailure
 from tests.backends import wait_until
 from tests.unit.worker.doubles import (
+    CalledBack,
     FakeClient,
     Seconds,
     WorkerKit,
@@ -25,24 +26,6 @@ from tests.unit.worker.doubles import (
 
 #: what the acknowledger publishes
 EVENTS = (MessageDeleted, MessageReturned, AckFailed, BatchFinished)
-
-
-class CalledBack(FakeClient):
-    """A client that calls a function during each call."""
-
-    during: Callable[[], object] = staticmethod(lambda: None)
-
-    def delete_batch(self, messages: Sequence[Message]) -> list[EntryFailure]:
-        self.during()
-        return super().delete_batch(messages)
-
-    def change_visibility_batch(
-        self, changes: Sequence[tuple[Message, int]], *, once: bool = False
-    ) -> list[EntryFailure]:
-        try:
-            return super().change_visibility_batch(changes, once=once)
-        finally:
-            self.during()
 
 
 def fail(messages: Sequence[Message]) -> list[ProcessingResult]:

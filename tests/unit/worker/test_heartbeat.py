@@ -1,7 +1,6 @@
 """The leases of messages in hand are extended, or reported as lost."""
 
 import threading
-from collections.abc import Callable
 from itertools import chain
 from typing import Any
 
@@ -11,9 +10,9 @@ from sqsw.core.errors import AccessDenied
 from sqsw.core.events import AckFailed, BeatLate, ExtensionFailed, LeaseLost, VisibilityExtended
 from sqsw.core.lease_clock import lease_time
 from sqsw.core.message import Message
-from sqsw.transport.batches import EntryFailure
 from tests.backends import wait_until
 from tests.unit.worker.doubles import (
+    CalledBack,
     FakeClient,
     HeldExecutor,
     WorkerKit,
@@ -171,23 +170,10 @@ def test_a_message_that_is_being_deleted_is_not_lost(kit: Kit, seconds: float) -
     assert not watched.lease.is_lost
 
 
-class LateClient(FakeClient):
-    """A client whose calls do something else before they return."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.meanwhile: Callable[[], object] = bool
-
-    def change_visibility_batch(self, *args: Any, **options: Any) -> list[EntryFailure]:
-        failures = super().change_visibility_batch(*args, **options)
-        self.meanwhile()
-        return failures
-
-
 def extended_late(seconds: float, **fields: Any) -> Kit:
     """Let a worker with eight slots extend nine leases; the answer takes some seconds."""
-    kit = Kit(lane(client=LateClient(), max_receives=3))
-    kit.client.meanwhile = lambda: kit.clock.advance(seconds)
+    kit = Kit(lane(client=CalledBack(), max_receives=3))
+    kit.client.during = lambda: kit.clock.advance(seconds)
     kit.accept(*map(str, range(9)), **fields)
     kit.clock.advance(15)
     kit.heartbeat.beat()
@@ -217,7 +203,7 @@ def test_an_unstarted_job_on_its_last_receive_is_kept_after_a_late_extension() -
 
 
 def test_a_lease_that_was_lost_before_the_answer_is_reported_once() -> None:
-    kit = Kit(lane(client=LateClient()))
+    kit = Kit(lane(client=CalledBack()))
     kit.hold("a")
     kit.clock.advance(15)
     delivery = kit.delivery("a")
@@ -226,7 +212,7 @@ def test_a_lease_that_was_lost_before_the_answer_is_reported_once() -> None:
         kit.clock.advance(15)
         kit.dispatcher.lose(delivery, "its visibility timeout ended")
 
-    kit.client.meanwhile = lose
+    kit.client.during = lose
     kit.heartbeat.beat()
     assert names(kit.told) == ["LeaseLost", "VisibilityExtended"]
 
