@@ -9,11 +9,21 @@ from sqsw.core.settings import QueueSettings, check_bounds
 from sqsw.sqs_manage.describe import QueueReport
 from sqsw.sqs_manage.manage_env import ManageEnv
 from sqsw.sqs_manage.plan import QueuePlan, WantedQueue
-from sqsw.sqs_manage.queue_calls import make_queue
-from sqsw.transport.names import dead_letter_name, is_fifo, name_of_arn, source_by_name
+from sqsw.sqs_manage.queue_calls import make_queue, tags_of
+from sqsw.transport.names import (
+    check_parking_queue_name,
+    dead_letter_name,
+    is_fifo,
+    name_of_arn,
+    source_by_name,
+)
 
 #: attributes of a new dead-letter queue: SQS's maximum retention
 _DEAD_LETTER_DEFAULTS = {"MessageRetentionPeriod": str(MAX_RETENTION_SECONDS)}
+
+#: attributes and tags of a parking queue
+_PARKING_ATTRIBUTES = {"MessageRetentionPeriod": str(MAX_RETENTION_SECONDS)}
+_PARKING_TAGS = {"sqsw": "parking"}
 
 
 def create_standard_queue(
@@ -141,7 +151,8 @@ def create_queues(
 ) -> list[QueueReport]:
     """Create several queues and their dead-letter queues, like :func:`create_queue`.
 
-    If any queue exists with other settings and ``update`` is False, nothing is changed.
+    If any queue exists with other settings and ``update`` is False, nothing is changed. The parking
+    queue of the environment is created as :func:`create_parking_queue` does.
 
     Parameters
     ----------
@@ -176,6 +187,9 @@ def create_queues(
                 wanted = settings.get(one, default)
                 target = targets.get(one)
                 _check(one, target, wanted.max_receives)
+                if one == env.parking_queue:
+                    plans[one] = _parking_plan(env, one, wanted, tags, update=update)
+                    continue
                 plans[one] = QueuePlan(
                     env,
                     WantedQueue(
@@ -200,6 +214,74 @@ def create_queues(
             error.why = f"{error.why}; {stays}" if error.why else stays
         raise
     return [plan.report(done[name]) for name, plan in plans.items()]
+
+
+def create_parking_queue(
+    env: ManageEnv,
+    queue_name: str,
+    *,
+    tags: Mapping[str, str] = {},
+    update: bool = False,
+    dry_run: bool = False,
+) -> QueueReport:
+    """Create a parking queue, or check that a queue can be one.
+
+    It keeps messages for 14 days, has no dead-letter queue, and has the tag ``sqsw=parking``. Jobs
+    wait there if their delay is longer than SQS's 15 minutes; see ``SQSEnv(parking=…)``.
+
+    Parameters
+    ----------
+    queue_name :
+        The name without the prefix, of a standard queue.
+    tags :
+        More tags.
+    update, dry_run :
+        As for :func:`create_queue`.
+
+    Returns
+    -------
+    QueueReport
+        The queue, with the action ``created``, ``unchanged``, ``updated``, ``would_create`` or
+        ``would_update``.
+
+    Raises
+    ------
+    SettingsError
+        The name cannot be that of a parking queue.
+    QueueDiffers
+        The queue exists with other settings, and ``update`` is False. Nothing was changed.
+    SQSError
+        SQS refuses a value.
+    """
+    plan = _parking_plan(env, queue_name, QueueSettings(), tags, update=update)
+    return plan.forecast() if dry_run else plan.report(plan.carry_out())
+
+
+def is_parking_queue(env: ManageEnv, queue_name: str) -> bool:
+    """Return whether jobs wait in a queue until they are due.
+
+    It is the parking queue of the environment, or it has the tag ``sqsw=parking``. If its tags
+    cannot be read, only the environment counts.
+
+    Parameters
+    ----------
+    queue_name :
+        A queue name without prefix, a queue URL or an ARN.
+
+    Raises
+    ------
+    QueueNotFound
+        The queue does not exist.
+    """
+    client = env.queue_client(queue_name)
+    if client.name == env.parking_queue:
+        return True
+    try:
+        return tags_of(client).items() >= _PARKING_TAGS.items()
+    except QueueNotFound:
+        raise
+    except SQSError:
+        return False  # not allowed, or a server without tags
 
 
 def create_missing_queues(
@@ -227,8 +309,27 @@ def create_missing_queues(
     return [report for report in reports if report.action == "created"]
 
 
+def _parking_plan(
+    env: ManageEnv,
+    name: str,
+    settings: QueueSettings,
+    tags: Mapping[str, str],
+    *,
+    update: bool,
+) -> QueuePlan:
+    check_parking_queue_name(name)
+    attributes = {**_PARKING_ATTRIBUTES, **settings.attributes}
+    if "RedrivePolicy" in (_attributes_of(env, name) or {}):
+        # A parked job is received every 12 hours, so SQS would move it to the dead-letter queue.
+        attributes["RedrivePolicy"] = ""
+    wanted = WantedQueue(env.queue_client(name), attributes, {**tags, **_PARKING_TAGS}, {})
+    return QueuePlan(env, wanted, update=update)
+
+
 def _dead_letter_queue_of(env: ManageEnv, name: str, settings: QueueSettings) -> str | None:
     """Return the requested dead-letter queue; an existing queue does not get a default one."""
+    if name == env.parking_queue:
+        return None
     if settings.dead_letter_queue is not None:
         return settings.dead_letter_queue or None
     if source_by_name(name) is not None:

@@ -22,6 +22,11 @@ class ManageEnv(Protocol):
         """The prefix of every queue name."""
         ...
 
+    @property
+    def parking_queue(self) -> str | None:
+        """The name of the parking queue without the prefix; None if there is no such queue."""
+        ...
+
     def queue_client(self, text: str) -> QueueClient:
         """Return a queue's client for a name (which gets the prefix), a queue URL or an ARN."""
         ...
