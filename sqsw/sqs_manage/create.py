@@ -8,22 +8,13 @@ from sqsw.core.redrive_policy import RedrivePolicy, redrive_target
 from sqsw.core.settings import QueueSettings, check_bounds
 from sqsw.sqs_manage.describe import QueueReport
 from sqsw.sqs_manage.manage_env import ManageEnv
+from sqsw.sqs_manage.parking_queue import PARKING_ATTRIBUTES, PARKING_TAGS
 from sqsw.sqs_manage.plan import QueuePlan, WantedQueue
-from sqsw.sqs_manage.queue_calls import make_queue, tags_of
-from sqsw.transport.names import (
-    check_parking_queue_name,
-    dead_letter_name,
-    is_fifo,
-    name_of_arn,
-    source_by_name,
-)
+from sqsw.sqs_manage.queue_calls import make_queue
+from sqsw.transport.names import dead_letter_name, is_fifo, name_of_arn, source_by_name
 
 #: attributes of a new dead-letter queue: SQS's maximum retention
 _DEAD_LETTER_DEFAULTS = {"MessageRetentionPeriod": str(MAX_RETENTION_SECONDS)}
-
-#: attributes and tags of a parking queue
-_PARKING_ATTRIBUTES = {"MessageRetentionPeriod": str(MAX_RETENTION_SECONDS)}
-_PARKING_TAGS = {"sqsw": "parking"}
 
 
 def create_standard_queue(
@@ -140,6 +131,64 @@ def create_queue(
     )
 
 
+def create_parking_queue(
+    env: ManageEnv,
+    queue_name: str,
+    *,
+    attributes: Mapping[str, str] = {},
+    tags: Mapping[str, str] = {},
+    update: bool = False,
+    dry_run: bool = False,
+) -> QueueReport:
+    """Create the queue in which jobs wait that are delayed for more than 15 minutes.
+
+    It keeps messages for 14 days, has no dead-letter queue, and has the tag ``sqsw=parking``.
+
+    Parameters
+    ----------
+    queue_name :
+        The name of a standard queue, without the prefix.
+    attributes, tags :
+        Further attributes and tags, as for :func:`create_queue`.
+    update, dry_run :
+        As for :func:`create_queue`. An update also removes the redrive policy.
+
+    Returns
+    -------
+    QueueReport
+        The queue, with the action ``created``, ``unchanged``, ``updated``, ``would_create`` or
+        ``would_update``.
+
+    Raises
+    ------
+    SettingsError
+        The name is that of a FIFO queue.
+    QueueDiffers
+        The queue exists with other settings, and ``update`` is False. Nothing was changed.
+    SQSError
+        SQS refuses a value.
+    """
+    if is_fifo(queue_name):
+        raise SettingsError(
+            f"the FIFO queue {queue_name!r} cannot hold parked jobs",
+            why="a FIFO queue delivers in order, but parked jobs leave when they are due",
+            next=f"name a standard queue: {queue_name.removesuffix('.fifo')!r}",
+        )
+    wanted = {**attributes, **PARKING_ATTRIBUTES}
+    current = _attributes_of(env, queue_name)
+    if current is not None and "RedrivePolicy" in current:
+        wanted["RedrivePolicy"] = ""
+    (report,) = create_queue(
+        env,
+        queue_name,
+        attributes=wanted,
+        tags={**tags, **PARKING_TAGS},
+        update=update,
+        dry_run=dry_run,
+    )
+    return report
+
+
 def create_queues(
     env: ManageEnv,
     queue_names: Iterable[str],
@@ -152,7 +201,7 @@ def create_queues(
     """Create several queues and their dead-letter queues, like :func:`create_queue`.
 
     If any queue exists with other settings and ``update`` is False, nothing is changed. The parking
-    queue of the environment is created as :func:`create_parking_queue` does.
+    queue of the environment gets the settings of :func:`create_parking_queue`.
 
     Parameters
     ----------
@@ -187,15 +236,13 @@ def create_queues(
                 wanted = settings.get(one, default)
                 target = targets.get(one)
                 _check(one, target, wanted.max_receives)
-                if one == env.parking_queue:
-                    plans[one] = _parking_plan(env, one, wanted, tags, update=update)
-                    continue
+                is_parking = one == env.parking_queue
                 plans[one] = QueuePlan(
                     env,
                     WantedQueue(
                         env.queue_client(one),
-                        wanted.attributes,
-                        tags,
+                        {**wanted.attributes, **(PARKING_ATTRIBUTES if is_parking else {})},
+                        {**tags, **(PARKING_TAGS if is_parking else {})},
                         _DEAD_LETTER_DEFAULTS if one in targets.values() else {},
                         None if target is None else env.queue_client(target),
                         wanted.max_receives,
@@ -214,74 +261,6 @@ def create_queues(
             error.why = f"{error.why}; {stays}" if error.why else stays
         raise
     return [plan.report(done[name]) for name, plan in plans.items()]
-
-
-def create_parking_queue(
-    env: ManageEnv,
-    queue_name: str,
-    *,
-    tags: Mapping[str, str] = {},
-    update: bool = False,
-    dry_run: bool = False,
-) -> QueueReport:
-    """Create a parking queue, or check that a queue can be one.
-
-    It keeps messages for 14 days, has no dead-letter queue, and has the tag ``sqsw=parking``. Jobs
-    wait there if their delay is longer than SQS's 15 minutes; see ``SQSEnv(parking=…)``.
-
-    Parameters
-    ----------
-    queue_name :
-        The name without the prefix, of a standard queue.
-    tags :
-        More tags.
-    update, dry_run :
-        As for :func:`create_queue`.
-
-    Returns
-    -------
-    QueueReport
-        The queue, with the action ``created``, ``unchanged``, ``updated``, ``would_create`` or
-        ``would_update``.
-
-    Raises
-    ------
-    SettingsError
-        The name cannot be that of a parking queue.
-    QueueDiffers
-        The queue exists with other settings, and ``update`` is False. Nothing was changed.
-    SQSError
-        SQS refuses a value.
-    """
-    plan = _parking_plan(env, queue_name, QueueSettings(), tags, update=update)
-    return plan.forecast() if dry_run else plan.report(plan.carry_out())
-
-
-def is_parking_queue(env: ManageEnv, queue_name: str) -> bool:
-    """Return whether jobs wait in a queue until they are due.
-
-    It is the parking queue of the environment, or it has the tag ``sqsw=parking``. If its tags
-    cannot be read, only the environment counts.
-
-    Parameters
-    ----------
-    queue_name :
-        A queue name without prefix, a queue URL or an ARN.
-
-    Raises
-    ------
-    QueueNotFound
-        The queue does not exist.
-    """
-    client = env.queue_client(queue_name)
-    if client.name == env.parking_queue:
-        return True
-    try:
-        return tags_of(client).items() >= _PARKING_TAGS.items()
-    except QueueNotFound:
-        raise
-    except SQSError:
-        return False  # not allowed, or a server without tags
 
 
 def create_missing_queues(
@@ -307,23 +286,6 @@ def create_missing_queues(
     missing = [name for name in queue_names if _attributes_of(env, name) is None]
     reports = create_queues(env, missing, settings)
     return [report for report in reports if report.action == "created"]
-
-
-def _parking_plan(
-    env: ManageEnv,
-    name: str,
-    settings: QueueSettings,
-    tags: Mapping[str, str],
-    *,
-    update: bool,
-) -> QueuePlan:
-    check_parking_queue_name(name)
-    attributes = {**_PARKING_ATTRIBUTES, **settings.attributes}
-    if "RedrivePolicy" in (_attributes_of(env, name) or {}):
-        # A parked job is received every 12 hours, so SQS would move it to the dead-letter queue.
-        attributes["RedrivePolicy"] = ""
-    wanted = WantedQueue(env.queue_client(name), attributes, {**tags, **_PARKING_TAGS}, {})
-    return QueuePlan(env, wanted, update=update)
 
 
 def _dead_letter_queue_of(env: ManageEnv, name: str, settings: QueueSettings) -> str | None:
