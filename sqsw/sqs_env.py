@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,7 +14,7 @@ from sqsw.backoff_policies import DEFAULT_BACKOFF, retry_horizon
 from sqsw.codecs.table import DEFAULT_CONTENT_TYPE, check_accept, codec_for_sending
 from sqsw.context import SQSContext
 from sqsw.core.batch_result import BatchProcessingResult
-from sqsw.core.contracts import Backoff, Batching, ShutdownPolicy
+from sqsw.core.contracts import Backoff, Batching, Companion, ShutdownPolicy, WallClock
 from sqsw.core.errors import SettingsError
 from sqsw.core.event_bus import EventBus, RequestSent
 from sqsw.core.failure_rules import FailureOptions, FailureRules
@@ -38,6 +39,7 @@ from sqsw.transport.queue_client import QueueClient
 from sqsw.transport.queue_lookup import queue_urls
 
 if TYPE_CHECKING:
+    from sqsw.core.reports import WorkerReport
     from sqsw.queue.work_off import WorkOffResult
 
 P = ParamSpec("P")
@@ -570,6 +572,22 @@ class SQSEnv:
 
     # -- running ----------------------------------------------------------------------------------
 
+    @property
+    def wall_clock(self) -> WallClock:
+        """The time in seconds since 1970: the clock of an embedded SQS, which tests can move."""
+        session = self.clients.session
+        return session.clock if self.clients.embedded is not None else time.time
+
+    def companions(self, *, schedule: bool = True, parking: bool = True) -> list[Companion]:
+        """Return what a worker of this environment does next to its jobs.
+
+        Parameters
+        ----------
+        schedule, parking :
+            Whether to send the ticks of the schedules, and the parked jobs that are due.
+        """
+        return []
+
     def process_batch(self, queue_name: str, wait_seconds: float = 0) -> BatchProcessingResult:
         """Receive once from this queue, and run the received jobs one by one."""
         return self._known(queue_name).process_batch(wait_seconds)
@@ -661,15 +679,20 @@ class SQSEnv:
         from sqsw.supervisor.per_queue import work_apart  # multiprocessing, which few workers need
 
         settings = WorkerSettings(concurrency=concurrency, wait_seconds=10)
-        work_apart(
-            [self._known(name) for name in names],
-            find=partial(find_queue, events=self.events),
-            work=partial(
-                work_queues,
+
+        def work(queues: Sequence[GenericQueue], has_companions: bool) -> "WorkerReport":
+            return work_queues(
+                queues,
                 settings=settings,
                 events=self.events,
                 policy_of=lambda _: shutdown_policy_maker(),
-            ),
+                companions=self.companions() if has_companions else (),
+            )
+
+        work_apart(
+            [self._known(name) for name in names],
+            find=partial(find_queue, events=self.events),
+            work=work,
             drain_seconds=settings.drain_seconds,
             events=self.events,
             fork=not isinstance(self.clients.session, MemorySession),

@@ -103,6 +103,8 @@ def run_queues(
     processors_from: str | None = None,
     load: Callable[[], SQSEnv] | None = None,
     crash_file: str | None = None,
+    schedule: bool = True,
+    parking: bool = True,
 ) -> "WorkerReport":
     """Run the jobs of these queues until a signal or the shutdown policy ends the worker.
 
@@ -126,6 +128,9 @@ def run_queues(
         the process, the next worker with this path reports the job and runs it alone. Messages on
         their last receive are in these files with their bodies, so only the owner can read them.
         None disables this; a supervisor does the same for its processes.
+    schedule, parking :
+        Whether this worker sends the ticks of the schedules, and the parked jobs that are due. With
+        one of them, there can be no queues.
 
     Raises
     ------
@@ -156,6 +161,7 @@ def run_queues(
             shares=named,
             policy_of=never if policy is None else lambda _: policy,
             load=None if load is None else FunctionsOf(load),
+            companions=env.companions(schedule=schedule, parking=parking),
         )
     return replace(report, requests=tally.requests)
 

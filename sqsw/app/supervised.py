@@ -53,6 +53,8 @@ class WorkOrder:
         See :func:`sqsw.app.running.run_queues`.
     reload :
         Whether a process reports which files it was loaded from.
+    schedule, parking :
+        See :func:`sqsw.app.running.run_queues`; only the first process does either.
     """
 
     open_env: Callable[[], SQSEnv]
@@ -60,6 +62,8 @@ class WorkOrder:
     settings: WorkerSettings
     processors_from: str | None = None
     reload: bool = False
+    schedule: bool = True
+    parking: bool = True
 
 
 def run_supervised(
@@ -101,10 +105,11 @@ def run_supervised(
     policy = None if shutdown_policy_maker is None else shutdown_policy_maker()
     ask = getattr(policy, "jobs_left", None)
     jobs = None if ask is None else ask()
+    first = _within(order, policy)
+    others = replace(first, schedule=False, parking=False)
     supervisor = Supervisor(
         work_in_child,
-        [(_within(order, policy),)],
-        processes,
+        [(first,), *[(others,)] * (processes - 1)],
         method="spawn",
         drain_seconds=order.settings.drain_seconds,
         recycle=recycle,
@@ -153,6 +158,8 @@ def _work_in_child(
         shutdown_policy_maker=None if permits is None else partial(PermitPolicy, permits),
         processors_from=order.processors_from,
         load=order.open_env,
+        schedule=order.schedule,
+        parking=order.parking,
     )
     return ending_of(report)
 

@@ -42,7 +42,48 @@ class ShutdownPolicy(Protocol):
         ...
 
 
+class Companion(Protocol):
+    """Work that goes on next to the jobs of a worker, in a thread of its own.
+
+    Attributes
+    ----------
+    name :
+        The name in log lines about its start.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    def check(self) -> None:
+        """Make the SQS calls of the start. The worker repeats it while SQS does not answer.
+
+        Raises
+        ------
+        QueueNotFound, AccessDenied, SettingsError
+            The worker cannot start.
+        """
+        ...
+
+    def start(self) -> None:
+        """Start the thread."""
+        ...
+
+    def close(self) -> None:
+        """Begin nothing new: the worker drains."""
+        ...
+
+    def stop(self, deadline: float) -> None:
+        """End the thread by a time of ``sqsw.core.lease_clock``, also if a call hangs."""
+        ...
+
+
 class Clock(Protocol):
     """Returns seconds since some moment."""
+
+    def __call__(self) -> float: ...
+
+
+class WallClock(Protocol):
+    """Returns seconds since 1970."""
 
     def __call__(self) -> float: ...

@@ -19,6 +19,12 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 #: maximum length of its text in bytes, and of a job id in characters
 MAX_METADATA_BYTES, MAX_JOB_ID_LENGTH = 4_096, 128
 
+#: the numbers that it can have, with their maximum
+_NUMBERS = {"due": 253_402_300_799_999, "attempts": 1_000_000}
+
+#: the values that are written as they are: these numbers, and texts like job ids
+_PLAIN_KEYS = ("copy_of", "due", "to", "group", "dedup", "attempts", "schedule", "at")
+
 
 @dataclass(frozen=True, slots=True)
 class JobMetadata:
@@ -32,11 +38,28 @@ class JobMetadata:
         Why the job was last given up; None if it never was.
     copy_of :
         The id of the message that was given up, of which the dead letter is a copy.
+    due :
+        When a parked job must be sent to its queue, in milliseconds since 1970.
+    to :
+        The queue of a parked job, without the prefix.
+    group, dedup :
+        The message group and the deduplication ID with which a parked job is sent.
+    attempts :
+        The attempts that the job had in earlier messages, before it was parked.
+    schedule, at :
+        The schedule of a tick, and the instant that the tick is for, in ISO 8601.
     """
 
     job_id: str | None = None
     dead: DeadRecord | None = None
     copy_of: str | None = None
+    due: int | None = None
+    to: str | None = None
+    group: str | None = None
+    dedup: str | None = None
+    attempts: int | None = None
+    schedule: str | None = None
+    at: str | None = None
 
     def to_attribute(self) -> dict[str, str]:
         """Return the attribute as SendMessage takes it."""
@@ -45,8 +68,9 @@ class JobMetadata:
             value["id"] = self.job_id
         if self.dead is not None:
             value["dead"] = {k: v for k, v in self.dead.to_json().items() if v is not None}
-        if self.copy_of is not None:
-            value["copy_of"] = self.copy_of
+        for key in _PLAIN_KEYS:
+            if getattr(self, key) is not None:
+                value[key] = getattr(self, key)
         return {"DataType": "String", "StringValue": json.dumps(value, separators=(",", ":"))}
 
 
@@ -65,10 +89,18 @@ def read_metadata(text: str | None) -> JobMetadata:
         return JobMetadata()
     if not isinstance(value, Mapping):
         return JobMetadata()
-    job_id, copy_of = (
-        each if is_job_id(each) else None for each in map(value.get, ("id", "copy_of"))
+    job_id = value.get("id")
+    plain = {key: _plain_value(key, value[key]) for key in _PLAIN_KEYS if key in value}
+    return JobMetadata(
+        job_id if is_job_id(job_id) else None, DeadRecord.from_json(value.get("dead")), **plain
     )
-    return JobMetadata(job_id, DeadRecord.from_json(value.get("dead")), copy_of)
+
+
+def _plain_value(key: str, value: object) -> Any:
+    """Return a value of the attribute if it can be one; None otherwise."""
+    if key in _NUMBERS:
+        return value if type(value) is int and 0 <= value <= _NUMBERS[key] else None
+    return value if is_job_id(value) else None
 
 
 def job_id_of(message: Message) -> str:

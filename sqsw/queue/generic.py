@@ -231,7 +231,11 @@ class GenericQueue(ABC):
 
         settings = WorkerSettings(concurrency=concurrency, wait_seconds=wait_second)
         work_queues(
-            [self], settings=settings, events=self.env.events, policy_of=lambda _: shutdown_policy
+            [self],
+            settings=settings,
+            events=self.env.events,
+            policy_of=lambda _: shutdown_policy,
+            companions=self.env.companions(),
         )
 
     def process_batch(self, wait_seconds: float = 0) -> BatchProcessingResult:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any, Protocol
 
 from sqsw.context import SQSContext
-from sqsw.core.contracts import Backoff
+from sqsw.core.contracts import Backoff, Companion
 from sqsw.core.event_bus import EventBus
 from sqsw.core.failure_rules import FailureRules
 from sqsw.middleware.chain import Middleware
@@ -26,6 +26,8 @@ class QueueEnv(Protocol):
 
     @property
     def registration_source(self) -> str: ...
+
+    def companions(self) -> Sequence[Companion]: ...
 
     def get_sqs_queue_name(self, queue_name: str) -> str: ...
 

@@ -2,13 +2,13 @@
 
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext, suppress
 from functools import partial
 from typing import Protocol, TypeVar
 
 from sqsw.core.batch_result import BatchProcessingResult
-from sqsw.core.contracts import Backoff, Batching, ShutdownPolicy
+from sqsw.core.contracts import Backoff, Batching, Companion, ShutdownPolicy
 from sqsw.core.delivery import handing_over
 from sqsw.core.errors import Busy, ConnectionFailed, SettingsError, UnexpectedAnswer
 from sqsw.core.events import EventBus, QueueWarning, ReceiveError, RetriesPlanned
@@ -84,6 +84,7 @@ def work_queues(
     shares: Iterable[QueueShare] = (),
     policy_of: Callable[[str], ShutdownPolicy] = never,
     load: Load | None = None,
+    companions: Sequence[Companion] = (),
 ) -> WorkerReport:
     """Run the jobs of these queues in one worker until a shutdown policy or a signal ends it.
 
@@ -96,6 +97,8 @@ def work_queues(
         together.
     load :
         Finds the functions of jobs in the pool processes; None: by the modules that they are in.
+    companions :
+        Start and stop with the worker. With one of them, there can be no queues.
 
     Raises
     ------
@@ -105,7 +108,7 @@ def work_queues(
         A share has an option that does not fit its queue.
     """
     with handing_over():
-        return _work(queues, settings, events, shares, policy_of, load)
+        return _work(queues, settings, events, shares, policy_of, load, companions)
 
 
 def _work(
@@ -115,6 +118,7 @@ def _work(
     shares: Iterable[QueueShare],
     policy_of: Callable[[str], ShutdownPolicy],
     load: Load | None,
+    companions: Sequence[Companion],
 ) -> WorkerReport:
     ensure_logged(events)
     by_name = {share.queue_name: share for share in shares}
@@ -132,10 +136,12 @@ def _work(
                 for event in _retry_events(queue, lane):
                     events.publish(event)
                 lanes.append(lane)
+            for companion in companions:
+                _repeat_until_answered(companion.check, companion.name, events, inbox)
             _pause(0, inbox)
     except _StoppedAtStart as stop:
         return report_of({}, stopped_by=str(stop))
-    return Worker(lanes, settings, events, load=load).run()
+    return Worker(lanes, settings, events, load=load, companions=companions).run()
 
 
 def find_queue(queue: WorkableQueue, events: EventBus) -> None:

@@ -18,7 +18,7 @@ def work_apart(
     queues: Sequence[Queue],
     *,
     find: Callable[[Queue], object],
-    work: Callable[[Sequence[Queue]], WorkerReport],
+    work: Callable[[Sequence[Queue], bool], WorkerReport],
     drain_seconds: float,
     events: EventBus,
     fork: bool,
@@ -27,12 +27,18 @@ def work_apart(
 
     The processes are forked, so they share the objects of this process. If this process has other
     threads, or ``fork`` is False, one worker in this process handles all queues.
+
+    Parameters
+    ----------
+    work :
+        Runs the jobs of queues; called with the queues, and whether this worker also has the
+        companions. One of them does.
     """
 
     def work_one(queue: Queue, tell: Callable[[Event], None]) -> Ending:
         # The supervisor needs only these events; the listeners run in this process.
         events.subscribe(tell, Pulse, ReceiveDone, quick=True)
-        return ending_of(work([queue]))
+        return ending_of(work([queue], queue is queues[0]))
 
     ensure_logged(events)
     late_starts().end_idle_thread()
@@ -48,4 +54,4 @@ def work_apart(
                 events=events,
             ).run()
         return
-    work(queues)
+    work(queues, True)

@@ -132,7 +132,7 @@ class WorkerHealth:
             in_hand={lane.name: self._in_flight.in_hand(lane) for lane in self._lanes},
             ended=sum(counts.get(outcome, 0) for outcome in _OUTCOMES),
             memory_bytes=memory_bytes(),
-            lease_seconds=max(lane.visibility_timeout for lane in self._lanes),
+            lease_seconds=max((lane.visibility_timeout for lane in self._lanes), default=30),
             ready=self.state == "receiving",
             problem=self.problem(),
             busy=busy,

@@ -13,7 +13,7 @@ import time
 from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqsw.core.contracts import Clock
+from sqsw.core.contracts import Clock, Companion
 from sqsw.core.delivery import is_handing_over
 from sqsw.core.events import (
     DrainStarted,
@@ -74,6 +74,8 @@ class Worker:
         Gets an event for everything that happens; None: nothing listens.
     load :
         Finds the functions of jobs in the pool processes. It is pickled.
+    companions :
+        Start and stop with the worker. With one of them, there can be no lanes.
     """
 
     def __init__(
@@ -83,12 +85,14 @@ class Worker:
         events: EventBus | None = None,
         *,
         load: Load | None = None,
+        companions: Sequence[Companion] = (),
         clock: Clock = lease_time,
     ) -> None:
         self._lanes = list(lanes)
         self._settings = settings or WorkerSettings()
         self._events = events or EventBus()
         self._load = load
+        self._companions = companions
         self._clock = clock
         self._inbox = SignalInbox()
         self._has_run = self._is_over = False
@@ -210,6 +214,8 @@ class Worker:
         self._pulse()  # before the first job, which can hold the interpreter lock
         for poller in self._pollers:
             poller.start()
+        for companion in self._companions:
+            companion.start()
 
     def _job_stuck(self, job: CurrentJob) -> None:
         for message in job.messages:
@@ -303,6 +309,8 @@ class Worker:
         self._health.receives_no_more(state)
         for poller in self._pollers:
             poller.quiet()
+        for companion in self._companions:
+            companion.close()
 
     def _running_messages(self) -> int:
         return sum(len(run.deliveries) for run in self._in_flight.running())
@@ -352,6 +360,8 @@ class Worker:
         for executor in self._executors.values():
             executor.stop(now if unfinished else now + 0.2)
         deadline = now + seconds
+        for companion in self._companions:
+            companion.stop(deadline - _LAST_RETURN_SECONDS)
         for poller in self._pollers:
             # Before the acknowledger stops: an open receive can get a returned message again, and
             # only the acknowledger can return it once more.

@@ -13,6 +13,7 @@ from sqsw.core.events import DrainStarted, Pulse, WorkerStarted, WorkerStopped
 from sqsw.core.message import Message
 from sqsw.core.results import SUCCEEDED, ProcessingResult
 from sqsw.core.settings import WorkerSettings
+from sqsw.queue.work import work_queues
 from sqsw.worker import worker as worker_module
 from sqsw.worker.dispatcher import Dispatcher
 from sqsw.worker.worker import Worker
@@ -180,3 +181,48 @@ def test_a_closed_stderr_does_not_stop_the_worker(
 
 def test_idle_slots_are_described() -> None:
     assert Worker([lane()]).describe_slots() == "no slot is busy\n"
+
+
+class NotedCompanion:
+    """A companion that notes its calls."""
+
+    name = "notes"
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def check(self) -> None:
+        self.calls.append("check")
+
+    def start(self) -> None:
+        self.calls.append("start")
+
+    def close(self) -> None:
+        self.calls.append("close")
+
+    def stop(self, deadline: float) -> None:
+        self.calls.append("stop")
+
+
+def test_a_companion_works_until_the_worker_drains_also_without_queues() -> None:
+    companion = NotedCompanion()
+    events, told = recorder(Pulse)
+    worker = Worker([], events=events, companions=[companion])
+    timer = threading.Timer(0.2, worker.stop)
+    timer.start()
+    report = worker.run()
+    timer.join()
+    assert (report.stopped_by, report.unfinished) == ("stop", 0)
+    assert companion.calls[0] == "start"
+    assert companion.calls[1] == "close"
+    assert companion.calls[-1] == "stop"
+    assert told[0].ready
+
+
+def test_a_companion_is_checked_before_the_worker_starts() -> None:
+    companion = NotedCompanion()
+    events, _ = recorder()
+    companion.start = lambda: signal.raise_signal(signal.SIGTERM)  # type: ignore[method-assign]  # ends the worker once it runs
+    report = work_queues([], settings=WorkerSettings(), events=events, companions=[companion])
+    assert report.stopped_by == "SIGTERM"
+    assert companion.calls[0] == "check"
