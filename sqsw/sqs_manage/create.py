@@ -8,6 +8,7 @@ from sqsw.core.redrive_policy import RedrivePolicy, redrive_target
 from sqsw.core.settings import QueueSettings, check_bounds
 from sqsw.sqs_manage.describe import QueueReport
 from sqsw.sqs_manage.manage_env import ManageEnv
+from sqsw.sqs_manage.parking_queue import PARKING_ATTRIBUTES, PARKING_TAGS
 from sqsw.sqs_manage.plan import QueuePlan, WantedQueue
 from sqsw.sqs_manage.queue_calls import make_queue
 from sqsw.transport.names import dead_letter_name, is_fifo, name_of_arn, source_by_name
@@ -128,6 +129,64 @@ def create_queue(
     return create_queues(
         env, [queue_name], {queue_name: settings}, tags=tags, update=update, dry_run=dry_run
     )
+
+
+def create_parking_queue(
+    env: ManageEnv,
+    queue_name: str,
+    *,
+    attributes: Mapping[str, str] = {},
+    tags: Mapping[str, str] = {},
+    update: bool = False,
+    dry_run: bool = False,
+) -> QueueReport:
+    """Create the queue in which jobs wait that are delayed for more than 15 minutes.
+
+    It keeps messages for 14 days, has no dead-letter queue, and has the tag ``sqsw=parking``.
+
+    Parameters
+    ----------
+    queue_name :
+        The name of a standard queue, without the prefix.
+    attributes, tags :
+        Further attributes and tags, as for :func:`create_queue`.
+    update, dry_run :
+        As for :func:`create_queue`. An update also removes the redrive policy.
+
+    Returns
+    -------
+    QueueReport
+        The queue, with the action ``created``, ``unchanged``, ``updated``, ``would_create`` or
+        ``would_update``.
+
+    Raises
+    ------
+    SettingsError
+        The name is that of a FIFO queue.
+    QueueDiffers
+        The queue exists with other settings, and ``update`` is False. Nothing was changed.
+    SQSError
+        SQS refuses a value.
+    """
+    if is_fifo(queue_name):
+        raise SettingsError(
+            f"the FIFO queue {queue_name!r} cannot hold parked jobs",
+            why="a FIFO queue delivers in order, but parked jobs leave when they are due",
+            next=f"name a standard queue: {queue_name.removesuffix('.fifo')!r}",
+        )
+    wanted = {**attributes, **PARKING_ATTRIBUTES}
+    current = _attributes_of(env, queue_name)
+    if current is not None and "RedrivePolicy" in current:
+        wanted["RedrivePolicy"] = ""
+    (report,) = create_queue(
+        env,
+        queue_name,
+        attributes=wanted,
+        tags={**tags, **PARKING_TAGS},
+        update=update,
+        dry_run=dry_run,
+    )
+    return report
 
 
 def create_queues(
