@@ -200,7 +200,8 @@ def create_queues(
 ) -> list[QueueReport]:
     """Create several queues and their dead-letter queues, like :func:`create_queue`.
 
-    If any queue exists with other settings and ``update`` is False, nothing is changed.
+    If any queue exists with other settings and ``update`` is False, nothing is changed. The parking
+    queue of the environment gets the settings of :func:`create_parking_queue`.
 
     Parameters
     ----------
@@ -235,12 +236,13 @@ def create_queues(
                 wanted = settings.get(one, default)
                 target = targets.get(one)
                 _check(one, target, wanted.max_receives)
+                is_parking = one == env.parking_queue
                 plans[one] = QueuePlan(
                     env,
                     WantedQueue(
                         env.queue_client(one),
-                        wanted.attributes,
-                        tags,
+                        {**wanted.attributes, **(PARKING_ATTRIBUTES if is_parking else {})},
+                        {**tags, **(PARKING_TAGS if is_parking else {})},
                         _DEAD_LETTER_DEFAULTS if one in targets.values() else {},
                         None if target is None else env.queue_client(target),
                         wanted.max_receives,
@@ -288,6 +290,8 @@ def create_missing_queues(
 
 def _dead_letter_queue_of(env: ManageEnv, name: str, settings: QueueSettings) -> str | None:
     """Return the requested dead-letter queue; an existing queue does not get a default one."""
+    if name == env.parking_queue:
+        return None
     if settings.dead_letter_queue is not None:
         return settings.dead_letter_queue or None
     if source_by_name(name) is not None:

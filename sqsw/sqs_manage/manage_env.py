@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from sqsw.core.contracts import WallClock
 from sqsw.core.retry_horizon import RetryHorizon
 from sqsw.core.contracts import WallClock
 from sqsw.middleware.chain import Middleware
