@@ -138,7 +138,8 @@ def create_queue(
 
     Without NAME, the name is that of the dead-letter queue without its ending, such as _dead or
     -dlq. Without NAME and --dlq, creates every queue for which the app has jobs, for each of them
-    NAME_dead, and the parking queue of the app. [queues.NAME] in the configuration file has their settings.
+    NAME_dead, and the parking queue of the app. [queues.NAME] in the configuration file has their
+    settings.
 
     If a queue exists with the same settings, nothing happens. If it has other settings, the command
     fails and changes nothing, unless --update is given.

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from sqsw.core.wording import format_duration
+from sqsw_cli.output.format import brief
 
 #: how many seconds ago a moment can be, because reading the line and the command takes time
 _JUST_NOW = 10
@@ -24,7 +24,7 @@ def read_moment(text: str, now: float) -> datetime:
         raise ValueError(f"{text!r} has no UTC offset; {_with_offset(moment)}")
     ago = (datetime.fromtimestamp(now, UTC) - moment).total_seconds()
     if ago > _JUST_NOW:
-        raise ValueError(f"{text!r} is in the past, {format_duration(int(ago))} ago")
+        raise ValueError(f"{text!r} is in the past, {brief(ago)} ago")
     return moment
 
 
