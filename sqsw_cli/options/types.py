@@ -4,6 +4,8 @@ This module only parses text. The library defines what the values mean.
 """
 
 import re
+import time
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -11,6 +13,7 @@ import click
 from sqsw.core.errors import SettingsError, SQSError
 from sqsw.core.settings import QueueShare
 from sqsw.core.wording import format_duration, without_password
+from sqsw_cli.sending.moments import read_moment
 
 if TYPE_CHECKING:
     from click import ParamType
@@ -74,6 +77,22 @@ class Duration(ParamType[int]):
             bounds = f"{format_duration(self.lowest)} and {format_duration(self.highest)}"
             self.fail(f"{text!r} is out of range: it must be between {bounds}", param, ctx)
         return seconds
+
+
+class Moment(ParamType[datetime]):
+    """A time in ISO 8601 with a UTC offset, which is not in the past."""
+
+    name = "time"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        try:
+            return read_moment(str(value).strip(), time.time())
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 class FilterType(ParamType["Filter"]):
@@ -248,6 +267,7 @@ DURATION = Duration()
 RECYCLE = Recycle()
 FILTER = FilterType()
 KEY_VALUE = KeyValue()
+MOMENT = Moment()
 QUEUE = QueueWord()
 QUEUE_SPEC = QueueSpec()
 PREFETCH = Prefetch()
