@@ -510,7 +510,7 @@ class EventBridgeScheduler:
                 setting="group",
                 value=self._group,
                 why=error.why,
-                next=f"create it: aws scheduler create-schedule-group --name {self._group}",
+                next="create it with CreateScheduleGroup, in the region of the queues",
                 code=error.code,
             )
         if error.code == "ValidationException" and "role" in text:

@@ -60,8 +60,7 @@ def place() -> EventBridgeScheduler:
 
 @pytest.fixture
 def env(session: Any, place: EventBridgeScheduler) -> SQSEnv:
-    env = SQSEnv(session, queue_prefix="shop-")
-    place.bind(env)
+    env = SQSEnv(session, queue_prefix="shop-", parking=place)
     create_standard_queue(env, "emails")
     create_fifo_queue(env, "orders.fifo")
     return env
@@ -222,6 +221,36 @@ def test_a_batch_of_which_no_job_can_be_scheduled_raises(
         place.park_batch([job("one"), job("two")], env.queue_client("away"), [IN_A_MONTH] * 2)
 
 
+def test_delays_of_an_environment(env: SQSEnv, schedules: Any) -> None:
+    @env.processor("emails", "send_email")
+    def send_email(to: str) -> None: ...
+
+    @env.processor("orders.fifo", "pack")
+    def pack(order: int) -> None: ...
+
+    task: Any = send_email
+    job_id = task.delay("ann", _run_at=IN_A_MONTH)
+    with env.queue("emails").add_batch():
+        task.delay("bob", _delay_seconds=86_400)
+        task.delay("eve", _delay_seconds=900)
+    pack.options(group="ann", delay=10).delay(7)
+    assert env.parking_place is not None
+    parked = {(each.queue_name, *(each.arguments or {}).values()): each for each in list_of(env)}
+    assert set(parked) == {("emails", "ann"), ("emails", "bob"), ("orders.fifo", 7)}
+    assert (parked["emails", "ann"].job_id, parked["emails", "ann"].due) == (job_id, IN_A_MONTH)
+    sent = json.loads(schedules.get_schedule(Name=job_id)["Target"]["Input"])
+    assert "DelaySeconds" not in sent
+    assert json.loads(sent["MessageAttributes"]["Sqsw"]["StringValue"]) == {"id": job_id}
+    assert env.companions() == [] and env.parking_queue is None
+    with pytest.raises(MessageRefused, match="bytes as JSON"):
+        task.delay("x" * 300_000, _delay_seconds=86_400)
+
+
+def list_of(env: SQSEnv) -> list[ParkedJob]:
+    assert env.parking_place is not None
+    return list(env.parking_place.list())
+
+
 # -- the same job id twice ------------------------------------------------------------------------
 
 
@@ -320,8 +349,8 @@ def test_a_job_of_the_largest_size_can_be_scheduled(
 def test_an_embedded_session_is_refused(tmp_path: Any) -> None:
     for session in (MemorySession(), LocalSession(tmp_path / "queues.db")):
         with closing(session):
-            env, place = SQSEnv(session), EventBridgeScheduler(ROLE)
-            place.bind(env)
+            place = EventBridgeScheduler(ROLE)
+            env = SQSEnv(session, parking=place)
             create_standard_queue(env, "emails")
             emails = env.queue_client("emails")
             for call in (
@@ -624,11 +653,9 @@ def test_settings_out_of_bounds(setting: str, value: Any) -> None:
 
 
 def test_a_place_belongs_to_one_environment(place: EventBridgeScheduler) -> None:
-    env = SQSEnv()
-    place.bind(env)
-    place.bind(env)
+    place.bind(SQSEnv(parking=place))
     with pytest.raises(SettingsError, match="another environment"):
-        place.bind(SQSEnv())
+        SQSEnv(parking=place)
 
 
 def test_a_place_without_an_environment_has_no_session(place: EventBridgeScheduler) -> None:
