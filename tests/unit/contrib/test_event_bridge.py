@@ -9,7 +9,6 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.handlers import BUILTIN_HANDLERS
 from botocore.stub import Stubber
 
 from sqsw.codecs.envelope import pack_job
@@ -31,26 +30,10 @@ from sqsw.sqs_manage.create import create_fifo_queue, create_standard_queue
 from sqsw.transport.batches import Entry
 from sqsw.transport.queue_client import QueueClient
 
-moto = pytest.importorskip("moto", reason="moto provides EventBridge Scheduler")
-
 REGION = "eu-west-1"
 ROLE = "arn:aws:iam::123456789012:role/sqsw/scheduler"
 DLQ = f"arn:aws:sqs:{REGION}:123456789012:not_sent"
 IN_A_MONTH = datetime.now(UTC).replace(microsecond=0) + timedelta(days=30)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def without_moto_afterwards() -> Iterator[None]:
-    """Remove the handler that moto adds to all later clients of this process when imported."""
-    before = list(BUILTIN_HANDLERS)
-    yield
-    BUILTIN_HANDLERS[:] = before
-
-
-@pytest.fixture
-def session() -> Iterator[Any]:
-    with moto.mock_aws():
-        yield boto3.session.Session("key", "secret", region_name=REGION)
 
 
 @pytest.fixture
@@ -59,8 +42,8 @@ def place() -> EventBridgeScheduler:
 
 
 @pytest.fixture
-def env(session: Any, place: EventBridgeScheduler) -> SQSEnv:
-    env = SQSEnv(session, queue_prefix="shop-", parking=place)
+def env(mocked_session: Any, place: EventBridgeScheduler) -> SQSEnv:
+    env = SQSEnv(mocked_session, queue_prefix="shop-", parking=place)
     create_standard_queue(env, "emails")
     create_fifo_queue(env, "orders.fifo")
     return env
@@ -72,8 +55,8 @@ def emails(env: SQSEnv) -> QueueClient:
 
 
 @pytest.fixture
-def schedules(session: Any) -> Any:
-    return session.client("scheduler")
+def schedules(mocked_session: Any) -> Any:
+    return mocked_session.client("scheduler")
 
 
 def job(job_id: str | None = "job-1", /, **args: Any) -> Entry:
@@ -365,13 +348,15 @@ def test_an_embedded_session_is_refused(tmp_path: Any) -> None:
 
 
 def test_queues_that_eventbridge_cannot_reach_are_refused(
-    env: SQSEnv, place: EventBridgeScheduler, session: Any
+    env: SQSEnv, place: EventBridgeScheduler, mocked_session: Any
 ) -> None:
     elsewhere = env.make_queue_client("emails", "http://127.0.0.1:9324/000000000000/emails")
     with pytest.raises(SettingsError, match="cannot send to 'emails'") as caught:
         place.park(job(), elsewhere, IN_A_MONTH)
     assert "not on AWS" in str(caught.value.why)
-    far = EventBridgeScheduler(ROLE, client=session.client("scheduler", region_name="us-east-1"))
+    far = EventBridgeScheduler(
+        ROLE, client=mocked_session.client("scheduler", region_name="us-east-1")
+    )
     with pytest.raises(SettingsError) as caught:
         far.park(job(), env.queue_client("emails"), IN_A_MONTH)
     assert caught.value.reason == "other_region" and REGION in str(caught.value.why)
