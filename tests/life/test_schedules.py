@@ -193,7 +193,7 @@ def test_a_suspended_worker_reports_what_it_was_late_for(fleet: Fleet) -> None:
     fleet.wait_for_ticks(START + 600)
     fleet.end()
     (late,) = (line for line in fleet.lines("missed") if line.note == "late")
-    assert (late.at, late.last, late.count) == (START + EVERY, START + 400, 40)
+    assert (late.at, late.last, late.number) == (START + EVERY, START + 400, 40)
     sent = {line.at for line in fleet.lines("sent") if line.at > START}
     assert sent == set(range(START + 410, START + 601, EVERY))
 
