@@ -47,6 +47,9 @@ from sqsw.core.events import (
     ReceiveError,
     Reloading,
     RetriesPlanned,
+    TickMissed,
+    TickSent,
+    TickSkipped,
     WorkerFailed,
     WorkerStarted,
     WorkerStopped,
@@ -90,6 +93,9 @@ _LINES: Mapping[type[Event], tuple[str, int]] = {
     RetriesPlanned: ("retries_planned", logging.INFO),
     ParkedSent: ("parked_sent", logging.DEBUG),
     ParkedFailed: ("parked_failed", logging.WARNING),
+    TickSent: ("tick_sent", logging.DEBUG),
+    TickMissed: ("tick_missed", logging.WARNING),
+    TickSkipped: ("tick_skipped", logging.INFO),
     ChildExited: ("child_exited", logging.ERROR),
     ChildReplaced: ("child_replaced", logging.INFO),
     Reloading: ("reloading", logging.INFO),
@@ -260,7 +266,7 @@ class LogListener:
             event,
             queue=event.queue_name,
             job_id=event.job_id,
-            due=event.due.isoformat(),
+            due=format_time(event.due),
             late_s=round(event.late_seconds, 3),
         )
 
@@ -273,6 +279,29 @@ class LogListener:
                 reason=without_secrets(event.reason)[:_REASON_LENGTH],
                 retry_s=round(event.retry_seconds, 3),
             )
+
+    def tick_sent(self, event: TickSent) -> None:
+        self._log(event, schedule=event.schedule, queue=event.queue_name, at=format_time(event.at))
+
+    def tick_missed(self, event: TickMissed) -> None:
+        """Log this as information at the start, when another worker may have sent the tick."""
+        name, level = _LINES[TickMissed]
+        error: dict[str, Any] = {}
+        if event.error is not None:
+            error["error"] = _reason_of(event.error)
+        log_event(
+            *(self._logger, logging.INFO if event.reason == "started" else level, name),
+            schedule=event.schedule,
+            queue=event.queue_name,
+            reason=event.reason,
+            count=event.count,
+            first_at=format_time(event.first_at),
+            last_at=format_time(event.last_at),
+            **error,
+        )
+
+    def tick_skipped(self, event: TickSkipped) -> None:
+        self._message(event, schedule=event.schedule, at=event.at)
 
     def child_exited(self, event: ChildExited) -> None:
         self._log(event, pid=event.pid, exit_code=event.exit_code, reason=event.reason)

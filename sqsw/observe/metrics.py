@@ -25,6 +25,9 @@ from sqsw.core.events import (
     ReceiveDone,
     ReceiveError,
     RequestSent,
+    TickMissed,
+    TickSent,
+    TickSkipped,
 )
 from sqsw.observe.health import Health
 
@@ -88,7 +91,7 @@ class Metrics:
         self._leases: Counter = Counter(
             "sqsw_leases_lost", "Leases that ended too early.", ["queue"], registry=registry
         )
-        self._parked: Counter = Counter(
+        self._parked_sent: Counter = Counter(
             "sqsw_parked_jobs_sent",
             "Parked jobs that were sent to their queue.",
             ["queue"],
@@ -114,6 +117,12 @@ class Metrics:
             ["action"],
             registry=registry,
         )
+        self._ticks: Counter = Counter(
+            "sqsw_ticks",
+            "Ticks of schedules: sent and missed by this worker, and skipped unrun.",
+            ["schedule", "outcome"],
+            registry=registry,
+        )
         registry.register(_Now(health))
 
     def subscribe_to(self, events: EventBus) -> None:
@@ -130,6 +139,9 @@ class Metrics:
             ReceiveDone,
             ReceiveError,
             RequestSent,
+            TickMissed,
+            TickSent,
+            TickSkipped,
             quick=True,
         )
 
@@ -150,7 +162,7 @@ class Metrics:
         elif isinstance(event, LeaseLost):
             self._leases.labels(event.message.queue_name).inc()
         elif isinstance(event, ParkedSent):
-            self._parked.labels(event.queue_name).inc()
+            self._parked_sent.labels(event.queue_name).inc()
         elif isinstance(event, ParkedFailed):
             self._parked_failures.inc()
         elif isinstance(event, ReceiveDone):
@@ -160,6 +172,16 @@ class Metrics:
             self._receives.labels(event.queue_name, "error").inc()
         elif isinstance(event, RequestSent):
             self._requests.labels(event.action).inc()
+        elif isinstance(event, TickSent | TickMissed | TickSkipped):
+            self._tick(event)
+
+    def _tick(self, event: TickSent | TickMissed | TickSkipped) -> None:
+        if isinstance(event, TickSent):
+            self._ticks.labels(event.schedule, "sent").inc()
+        elif isinstance(event, TickSkipped):
+            self._ticks.labels(event.schedule, "skipped").inc()
+        elif event.reason != "started":  # another worker may have sent that one
+            self._ticks.labels(event.schedule, "missed").inc(event.count)
 
     def _started(self, event: JobStarted) -> None:
         message = event.message
