@@ -28,7 +28,6 @@ CheckReason = Literal[
     RetryReason,
     "short_retention",
     "denied",
-    "clock",
 ]
 
 #: maximum seconds of a visibility timeout; with a longer one, jobs wait too long after a crash
@@ -123,7 +122,6 @@ def check_clock(env: ManageEnv, clock: WallClock = time.time) -> Check:
         f"{format_duration(round(seconds))} {direction} the clock of SQS: schedules send their "
         "ticks at the wrong time, and AWS refuses requests from 5 minutes on",
         "synchronize the clock of this machine, for example with chrony",
-        "clock",
     )
 
 
