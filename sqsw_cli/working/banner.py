@@ -167,8 +167,10 @@ def _lines(
         count = counted(jobs[registered], "job")
         yield f"  {title:<8} {share.queue_name:<{width}}   {count:<7}{_limits(share)}".rstrip()
     yield from _schedule_lines(schedules)
-    if shares:
-        yield _jobs_line(settings, processes)
+    if not shares:
+        yield "  jobs     none: this worker only sends ticks"
+        return
+    yield _jobs_line(settings, processes)
     most = format_duration(settings.drain_seconds)
     yield f"  stop     Ctrl-C waits for running jobs (up to {most}), a second one stops at once"
 
