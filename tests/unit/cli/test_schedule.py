@@ -5,6 +5,7 @@ import re
 import subprocess
 import time
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -37,11 +38,11 @@ def pulse(): ...
 
 @pytest.fixture(autouse=True)
 def app(home: Path) -> None:
-    (home / "periodic.py").write_text(APP)
+    (home / "myapp" / "periodic.py").write_text(APP)
 
 
 def test_the_list_has_the_rule_and_the_next_three_ticks(sqsw: Sqsw) -> None:
-    ran = sqsw("schedule list periodic:env --json")
+    ran = sqsw("schedule list myapp.periodic:env --json")
     assert ran.code == 0, ran.err
     beat, nightly = ran.objects
     now = datetime.now(UTC)
@@ -66,24 +67,24 @@ def test_the_list_has_the_rule_and_the_next_three_ticks(sqsw: Sqsw) -> None:
 
 
 def test_the_list_in_a_pipe_and_on_a_terminal(sqsw: Sqsw) -> None:
-    first, second = sqsw("schedule list --app periodic:env").out.splitlines()
+    first, second = sqsw("schedule list --app myapp.periodic:env").out.splitlines()
     name, rule, zone, queue, times, job = second.split("\t")
     assert (name, rule, zone) == ("nightly", "0 3 * * *", "Europe/Berlin")
     assert (queue, job) == ("cron.fifo", "nightly")
     assert len(times.split(",")) == 3 and times.endswith("Z")
     assert first.startswith("beat\tevery 1d\tUTC\tcron.fifo\t")
-    code, said = on_terminal(sqsw, "schedule list periodic:env", columns=160)
+    code, said = on_terminal(sqsw, "schedule list myapp.periodic:env", columns=160)
     assert code == 0
     head, beat, nightly = said.splitlines()
     assert head.split() == ["schedule", "rule", "zone", "queue", "job", "next"]
     assert re.search(r"pulse +\d{4}-\d\d-\d\d 00:00 \+00:00 · .* · ", beat)
     assert re.search(r"nightly +\d{4}-\d\d-\d\d 03:00 \+0[12]:00 · ", nightly)
-    _, narrow = on_terminal(sqsw, "schedule list periodic:env", columns=80)
+    _, narrow = on_terminal(sqsw, "schedule list myapp.periodic:env", columns=80)
     assert all(len(line) <= 80 for line in narrow.splitlines())
 
 
 def test_a_check_has_every_tick_and_marks_clock_changes(sqsw: Sqsw) -> None:
-    ran = sqsw("schedule check nightly --days 366 --app periodic:env --json")
+    ran = sqsw("schedule check nightly --days 366 --app myapp.periodic:env --json")
     assert ran.code == 0, ran.err
     ticks = ran.objects
     assert len(ticks) in (365, 366, 367)
@@ -92,12 +93,12 @@ def test_a_check_has_every_tick_and_marks_clock_changes(sqsw: Sqsw) -> None:
     changes = [tick["clock_change_s"] for tick in ticks if tick["clock_change_s"] is not None]
     assert sorted(changes) == [-3600, 3600]
     times = [datetime.fromisoformat(tick["at"]).timestamp() for tick in ticks]
-    gaps = {after - before for before, after in zip(times, times[1:], strict=False)}
+    gaps = {after - before for before, after in pairwise(times)}
     assert gaps == {23 * 3600, 24 * 3600, 25 * 3600}
 
 
 def test_a_check_in_a_pipe_has_a_line_for_each_tick(sqsw: Sqsw) -> None:
-    ran = sqsw("schedule check beat --days 30 --app periodic:env")
+    ran = sqsw("schedule check beat --days 30 --app myapp.periodic:env")
     assert ran.code == 0, ran.err
     lines = [line.split("\t") for line in ran.out.splitlines()]
     assert len(lines) == 30
@@ -105,7 +106,7 @@ def test_a_check_in_a_pipe_has_a_line_for_each_tick(sqsw: Sqsw) -> None:
 
 
 def test_a_terminal_shows_some_ticks_and_a_summary(sqsw: Sqsw) -> None:
-    words = "schedule check nightly --days 366 --app periodic:env"
+    words = "schedule check nightly --days 366 --app myapp.periodic:env"
     code, said = on_terminal(sqsw, words)
     assert code == 0
     head, *ticks, summary = said.splitlines()
@@ -122,7 +123,7 @@ def test_a_terminal_shows_some_ticks_and_a_summary(sqsw: Sqsw) -> None:
     assert summary.endswith(", 23h to 1d1h apart")
     _, whole = on_terminal(sqsw, f"{words} --all")
     assert len(whole.splitlines()) == left_out + shown + 4
-    _, few = on_terminal(sqsw, "schedule check beat --days 3 --app periodic:env")
+    _, few = on_terminal(sqsw, "schedule check beat --days 3 --app myapp.periodic:env")
     assert re.fullmatch(
         r"3 ticks from .* 00:00 \+00:00 to .*, always 1d apart", few.splitlines()[4]
     )
@@ -130,14 +131,17 @@ def test_a_terminal_shows_some_ticks_and_a_summary(sqsw: Sqsw) -> None:
 
 @pytest.mark.parametrize("words", ["check nigthly", "run nigthly"])
 def test_an_unknown_name_is_an_error_with_a_suggestion(sqsw: Sqsw, words: str) -> None:
-    ran = sqsw(f"schedule {words} --app periodic:env")
+    ran = sqsw(f"schedule {words} --app myapp.periodic:env")
     assert ran.code == 3
     assert ran.err == (
         "error: no schedule named 'nigthly'\n"
         "  why:  schedules: beat, nightly\n"
         "  next: did you mean 'nightly'?\n"
     )
-    assert sqsw(f"schedule {words} --app periodic:env --json").error["code"] == "schedule_not_found"
+    assert (
+        sqsw(f"schedule {words} --app myapp.periodic:env --json").error["code"]
+        == "schedule_not_found"
+    )
 
 
 @pytest.mark.parametrize(
@@ -174,13 +178,13 @@ def test_the_group_has_help_and_suggests_subcommands(sqsw: Sqsw) -> None:
 
 def test_options_can_stand_before_each_command(sqsw: Sqsw) -> None:
     for words in ("--json schedule list", "schedule --json list", "schedule list --json"):
-        assert len(sqsw(f"{words} --app periodic:env").objects) == 2
+        assert len(sqsw(f"{words} --app myapp.periodic:env").objects) == 2
 
 
 def test_run_sends_a_tick_each_time(sqsw: Sqsw) -> None:
     sqsw("create-queue cron.fifo")
     before = int(time.time())
-    sent = [sqsw("schedule run nightly --app periodic:env --json") for _ in range(2)]
+    sent = [sqsw("schedule run nightly --app myapp.periodic:env --json") for _ in range(2)]
     assert [ran.code for ran in sent] == [0, 0], sent[0].err
     first, second = (ran.objects[0] for ran in sent)
     assert first["type"] == "sent"
@@ -197,35 +201,35 @@ def test_run_sends_a_tick_each_time(sqsw: Sqsw) -> None:
 
 def test_the_job_of_a_run_gets_its_instant(sqsw: Sqsw) -> None:
     sqsw("create-queue cron.fifo")
-    assert sqsw("schedule run nightly --app periodic:env").code == 0
-    ran = sqsw.process("work periodic:env -Q cron.fifo --max-jobs 1 --no-schedule")
+    assert sqsw("schedule run nightly --app myapp.periodic:env").code == 0
+    ran = sqsw.process("work myapp.periodic:env -Q cron.fifo --max-jobs 1 --no-schedule")
     assert ran.code == 0, ran.err
     assert re.fullmatch(r"nightly \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+0[12]:00 Berlin\n", ran.out)
 
 
 def test_run_on_a_terminal_and_in_a_pipe(sqsw: Sqsw) -> None:
     sqsw("create-queue cron.fifo")
-    job_id, message_id = sqsw("schedule run beat --app periodic:env").out.rstrip().split("\t")
+    job_id, message_id = sqsw("schedule run beat --app myapp.periodic:env").out.rstrip().split("\t")
     assert job_id != message_id
-    code, said = on_terminal(sqsw, "schedule run beat --app periodic:env", columns=200)
+    code, said = on_terminal(sqsw, "schedule run beat --app myapp.periodic:env", columns=200)
     assert code == 0
     assert said.startswith("✓ sent a tick of beat to cron.fifo  job pulse  job id ")
 
 
 def test_a_missing_queue_names_the_command_that_creates_it(sqsw: Sqsw) -> None:
-    ran = sqsw("schedule run nightly --app periodic:env")
+    ran = sqsw("schedule run nightly --app myapp.periodic:env")
     assert ran.code == 3
     (cure,) = re.findall(r"create it: sqsw (.*)", ran.err)
     assert cure == "create-queue cron.fifo"
     assert sqsw(cure).code == 0
-    assert sqsw("schedule run nightly --app periodic:env").code == 0
+    assert sqsw("schedule run nightly --app myapp.periodic:env").code == 0
 
 
 def test_a_file_sets_options_of_the_subcommands(sqsw: Sqsw, home: Path) -> None:
-    (home / "sqsw.toml").write_text('app = "periodic:env"\n[schedule]\ndays = 3\n')
+    (home / "sqsw.toml").write_text('app = "myapp.periodic:env"\n[schedule]\ndays = 3\n')
     assert len(sqsw("schedule check beat --json").objects) == 3
     assert len(sqsw("schedule list --json").objects) == 2
-    (home / "sqsw.toml").write_text('app = "periodic:env"\n[schedule]\nday = 3\n')
+    (home / "sqsw.toml").write_text('app = "myapp.periodic:env"\n[schedule]\nday = 3\n')
     assert "unknown key 'day' in schedule" in sqsw("schedule list").err
     (home / "sqsw.toml").write_text('[schedule.nightly]\njob = "a.b"\n')
     ran = sqsw("schedule list")
@@ -236,7 +240,7 @@ def test_a_file_sets_options_of_the_subcommands(sqsw: Sqsw, home: Path) -> None:
 # -- [schedules.NAME] ---------------------------------------------------------------------------
 
 FILE = """
-app = "periodic:env"
+app = "myapp.periodic:env"
 
 [schedules.yearly]
 job = "reports.build"
@@ -274,7 +278,7 @@ def test_pyproject_declares_schedules_too(sqsw: Sqsw, home: Path) -> None:
 
 def test_the_queue_of_a_job_on_a_fifo_queue_is_the_default(sqsw: Sqsw, home: Path) -> None:
     (home / "sqsw.toml").write_text('[schedules.more]\njob = "cron.fifo.pulse"\nevery = 60\n')
-    found = {one["name"]: one for one in sqsw("schedule list periodic:env --json").objects}
+    found = {one["name"]: one for one in sqsw("schedule list myapp.periodic:env --json").objects}
     assert (found["more"]["queue"], found["more"]["job"]) == ("cron.fifo", "pulse")
 
 
@@ -304,8 +308,8 @@ def test_the_queue_of_a_job_on_a_fifo_queue_is_the_default(sqsw: Sqsw, home: Pat
         ("job = 'reports.build'\nevery = '400d'\nqueue = 'cron.fifo'", "out of range", None),
         (
             "job = 'reports.biuld'\nevery = 5\nqueue = 'cron.fifo'",
-            "no job 'reports.biuld' is registered: registered: cron.fifo.nightly, cron.fifo.pulse, "
-            "reports.build",
+            "no job 'reports.biuld' is registered: the known jobs are cron.fifo.nightly, "
+            "cron.fifo.pulse, reports.build",
             "did you mean 'reports.build'?",
         ),
         (
@@ -335,7 +339,7 @@ def test_a_schedule_that_cannot_be_used_is_an_error(
     sqsw: Sqsw, home: Path, text: str, why: str, next_step: str | None
 ) -> None:
     (home / "sqsw.toml").write_text(f"[schedules.bad]\n{text}\n")
-    ran = sqsw("schedule list periodic:env")
+    ran = sqsw("schedule list myapp.periodic:env")
     assert ran.code == (3 if "is registered" in why else 2)
     first, reason, *rest = ran.err.splitlines()
     assert "schedules.bad" in first and str(home / "sqsw.toml") in first
@@ -346,7 +350,7 @@ def test_a_schedule_that_cannot_be_used_is_an_error(
 
 def test_an_unknown_key_of_a_schedule_is_an_error(sqsw: Sqsw, home: Path) -> None:
     (home / "sqsw.toml").write_text("[schedules.bad]\ncorn = '* * * * *'\n")
-    ran = sqsw("schedule list periodic:env")
+    ran = sqsw("schedule list myapp.periodic:env")
     assert ran.code == 2
     assert ran.err == (
         f"error: unknown key 'corn' in schedules.bad of {home / 'sqsw.toml'}\n"
@@ -354,14 +358,14 @@ def test_an_unknown_key_of_a_schedule_is_an_error(sqsw: Sqsw, home: Path) -> Non
         "  next: did you mean 'cron'?\n"
     )
     (home / "sqsw.toml").write_text("[schedules]\nbad = 3\n")
-    assert sqsw("schedule list periodic:env").err.startswith("error: 'schedules.bad' in ")
+    assert sqsw("schedule list myapp.periodic:env").err.startswith("error: 'schedules.bad' in ")
 
 
 def test_a_name_that_the_code_also_uses_is_an_error(sqsw: Sqsw, home: Path) -> None:
     (home / "sqsw.toml").write_text(
         "[schedules.nightly]\njob = 'reports.build'\nevery = 5\nqueue = 'cron.fifo'\n"
     )
-    ran = sqsw("schedule list periodic:env")
+    ran = sqsw("schedule list myapp.periodic:env")
     assert ran.code == 2
     assert "[schedules.nightly] in " in ran.err
     assert "another schedule is named 'nightly': it sends 'nightly' to 'cron.fifo'" in ran.err
@@ -369,7 +373,7 @@ def test_a_name_that_the_code_also_uses_is_an_error(sqsw: Sqsw, home: Path) -> N
 
 
 def test_commands_without_an_app_do_not_read_the_jobs_of_schedules(sqsw: Sqsw, home: Path) -> None:
-    (home / "sqsw.toml").write_text(FILE.replace('app = "periodic:env"', ""))
+    (home / "sqsw.toml").write_text(FILE.replace('app = "myapp.periodic:env"', ""))
     sqsw("create-queue emails")
     assert sqsw("inspect").code == 0
     assert sqsw("doctor emails").code == 0
@@ -388,7 +392,7 @@ def test_doctor_reports_a_schedule_that_cannot_be_used(sqsw: Sqsw, home: Path) -
 
 def test_create_queue_of_an_app_creates_the_queues_of_schedules(sqsw: Sqsw, home: Path) -> None:
     (home / "sqsw.toml").write_text(FILE.replace("cron.fifo", "ticks.fifo"))
-    ran = sqsw("create-queue --app periodic:env --json")
+    ran = sqsw("create-queue --app myapp.periodic:env --json")
     assert ran.code == 0, ran.err
     created = {one["name"]: one for one in ran.objects}
     assert {"cron.fifo", "cron_dead.fifo", "ticks.fifo", "ticks_dead.fifo"} < set(created)
@@ -417,13 +421,13 @@ def send(): ...
 
 @pytest.fixture
 def each_second(home: Path) -> None:
-    (home / "seconds.py").write_text(EVERY_SECOND)
+    (home / "myapp" / "seconds.py").write_text(EVERY_SECOND)
 
 
 @pytest.mark.usefixtures("each_second")
 @pytest.mark.parametrize("more", ["", " --processes 2"])
 def test_a_worker_sends_and_runs_ticks(sqsw: Sqsw, more: str) -> None:
-    ran = sqsw.process(f"work seconds:env --max-jobs 3{more}")
+    ran = sqsw.process(f"work myapp.seconds:env --max-jobs 3{more}")
     assert ran.code == 0, ran.err
     assert ran.out == "tick\n" * 3
     log = [json.loads(line) for line in ran.err.splitlines()]
@@ -433,7 +437,7 @@ def test_a_worker_sends_and_runs_ticks(sqsw: Sqsw, more: str) -> None:
 
 @pytest.mark.usefixtures("each_second")
 def test_a_worker_of_another_queue_sends_ticks_too(sqsw: Sqsw) -> None:
-    ran = sqsw.process("work seconds:env -Q emails --until-idle 4")
+    ran = sqsw.process("work myapp.seconds:env -Q emails --until-idle 4")
     assert ran.code == 0, ran.err
     assert sqsw.visible("cron.fifo") >= 2
     (started,) = [
@@ -447,7 +451,7 @@ def test_a_worker_of_another_queue_sends_ticks_too(sqsw: Sqsw) -> None:
 @pytest.mark.usefixtures("each_second")
 def test_no_schedule_sends_no_ticks(sqsw: Sqsw) -> None:
     sqsw("create-queue cron.fifo")
-    ran = sqsw.process("work seconds:env -Q emails --until-idle 3 --no-schedule")
+    ran = sqsw.process("work myapp.seconds:env -Q emails --until-idle 3 --no-schedule")
     assert ran.code == 0, ran.err
     assert sqsw.visible("cron.fifo") == 0
     assert '"schedules": []' in ran.err
@@ -458,15 +462,13 @@ def test_no_schedule_sends_no_ticks(sqsw: Sqsw) -> None:
 def test_schedule_only_sends_ticks_and_runs_no_jobs(sqsw: Sqsw, more: str) -> None:
     sqsw("create-queue emails")
     sqsw("send emails send")
-    worker = sqsw.start(f"work seconds:env --schedule-only{more}")
+    sqsw("create-queue cron.fifo")
+    worker = sqsw.start(f"work myapp.seconds:env --schedule-only{more}")
     try:
         deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
+        while sqsw.visible("cron.fifo") < 2:
+            assert time.monotonic() < deadline
             time.sleep(0.2)
-            if (sqsw.home / "local.db").exists() and "cron.fifo" in sqsw.env.get_all_known_queues():
-                if sqsw.visible("cron.fifo") >= 2:
-                    break
-        assert sqsw.visible("cron.fifo") >= 2
     finally:
         worker.terminate()
         _, log = worker.communicate(timeout=30)
@@ -493,7 +495,7 @@ def test_schedule_only_without_schedules_is_an_error(sqsw: Sqsw) -> None:
     ],
 )
 def test_schedule_only_excludes_options_about_jobs(sqsw: Sqsw, option: str) -> None:
-    ran = sqsw(f"work periodic:env --schedule-only {option} --log-format console")
+    ran = sqsw(f"work myapp.periodic:env --schedule-only {option} --log-format console")
     assert ran.code == 2
     name = option.split()[0]
     assert ran.err.startswith(f"error: --schedule-only and {name} cannot be used together\n")
@@ -514,9 +516,9 @@ def test_an_option_beats_an_excluded_one_of_the_file(
 
 
 def test_the_banner_shows_the_schedules(sqsw: Sqsw) -> None:
-    sqsw("create-queue --app periodic:env")
+    sqsw("create-queue --app myapp.periodic:env")
     sqsw("send cron.fifo pulse --dedup-id 1")
-    code, said = on_terminal(sqsw, "work periodic:env --max-jobs 1", columns=200)
+    code, said = on_terminal(sqsw, "work myapp.periodic:env --max-jobs 1", columns=200)
     assert code == 0, said
     assert (
         "  schedule beat      every 1d UTC  to cron.fifo\n"
@@ -524,7 +526,7 @@ def test_the_banner_shows_the_schedules(sqsw: Sqsw) -> None:
         "  jobs     8 at a time;"
     ) in said
     sqsw("send cron.fifo pulse --dedup-id 2")
-    _, said = on_terminal(sqsw, "work periodic:env --max-jobs 1 --no-schedule", columns=200)
+    _, said = on_terminal(sqsw, "work myapp.periodic:env --max-jobs 1 --no-schedule", columns=200)
     assert "  schedule " not in said
 
 
@@ -533,9 +535,9 @@ def test_the_banner_of_a_worker_without_jobs(sqsw: Sqsw, home: Path) -> None:
         f"@env.periodic('0 3 * * *', queue='cron.fifo')\ndef job{number:02}(): ...\n"
         for number in range(12)
     )
-    (home / "many.py").write_text(f"from sqsw import SQSEnv\nenv = SQSEnv()\n{schedules}")
+    (home / "myapp" / "many.py").write_text(f"from sqsw import SQSEnv\nenv = SQSEnv()\n{schedules}")
     worker = subprocess.Popen(
-        sqsw.command("work many:env --schedule-only --log-format console"),
+        sqsw.command("work myapp.many:env --schedule-only --log-format console"),
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -563,12 +565,12 @@ def test_a_missing_queue_ends_the_start_of_a_worker(sqsw: Sqsw) -> None:
             "AWS_SECRET_ACCESS_KEY": "local",
         }
         for more in ("", " --recycle age=1h"):
-            words = f"work periodic:env --schedule-only --log-format console {where}{more}"
+            words = f"work myapp.periodic:env --schedule-only --log-format console {where}{more}"
             ran = sqsw.process(words, env=variables)
             assert ran.code == 3, ran.err
             assert "error: no queue named 'cron.fifo' in " in ran.err
             assert "create it: sqsw create-queue cron.fifo\n" in ran.err
         cure = sqsw.process(f"create-queue cron.fifo {where}", env=variables)
         assert cure.code == 0, cure.err
-        ran = sqsw.process(f"schedule run beat --app periodic:env {where}", env=variables)
+        ran = sqsw.process(f"schedule run beat --app myapp.periodic:env {where}", env=variables)
         assert ran.code == 0, ran.err
