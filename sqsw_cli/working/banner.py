@@ -21,7 +21,6 @@ from sqsw_cli.working.logs import logs_as_json
 
 if TYPE_CHECKING:
     from sqsw.schedule.schedule import Schedule
-
     from sqsw.sqs_env import SQSEnv
 
 logger = logging.getLogger("sqsw.worker")
