@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sqsw.core.errors import AppLoadError, SettingsError, SQSError, TaskAlreadyRegistered
+from sqsw.core.errors import (
+    AppLoadError,
+    SettingsError,
+    SQSError,
+    TaskAlreadyRegistered,
+    TaskNotFound,
+)
 from sqsw.core.wording import counted
 from sqsw_cli.command import Command
 from sqsw_cli.completing.values import complete_queue
@@ -178,7 +184,7 @@ def _open(
     """Return the environment with its jobs, or without them if they cannot be loaded."""
     try:
         env = stack.enter_context(opened(invocation, apps, plugins=plugins))
-    except (AppLoadError, TaskAlreadyRegistered) as error:
+    except (AppLoadError, SettingsError, TaskAlreadyRegistered, TaskNotFound) as error:
         report.add("app", "fail", error.summary, hint_of(error))
         return stack.enter_context(opened(invocation))
     jobs = Counter(registration.queue_name for registration in env.registrations())
@@ -195,6 +201,7 @@ def _check_place(report: _Report, invocation: Invocation, env: "SQSEnv") -> bool
             report.add("credentials", "ok", f"from {env.clients.credentials_origin()}")
         elif env.clients.session.path is not None:  # not memory
             _check_file(report, env.clients.session)
+        _check_clock(report, env)
         way, reason = env.clients.way
         report.add("calls", "ok", _WAYS[way] if reason is None else f"{_WAYS[way]}: {reason}")
     except SQSError as error:
@@ -202,6 +209,13 @@ def _check_place(report: _Report, invocation: Invocation, env: "SQSEnv") -> bool
         report.add("queues", "fail", told.summary, hint_of(told))
         return False
     return True
+
+
+def _check_clock(report: _Report, env: "SQSEnv") -> None:
+    from sqsw.sqs_manage.checks import check_clock
+
+    check = check_clock(env)
+    report.add(check.name, check.status, check.detail, _hint(check))
 
 
 def _check_file(report: _Report, session: "LocalSession") -> None:
