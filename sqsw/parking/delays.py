@@ -6,6 +6,7 @@ from typing import Final
 
 from sqsw.core.errors import MessageRefused
 from sqsw.core.limits import MAX_DELAY_SECONDS
+from sqsw.core.wording import format_duration
 from sqsw.parking.places import MAX_DELAY
 from sqsw.transport.batches import Entry
 
@@ -112,7 +113,7 @@ def _needs_parking(queue_name: str, seconds: float, whole: int, *, is_fifo: bool
             next=f"remove the delay, or set DelaySeconds on the queue; {_HOW_TO_PARK}",
         )
     return MessageRefused(
-        f"a delay of {seconds:g} seconds is too long",
+        f"a delay of {format_duration(whole)} is too long",
         why=f"SQS delays a message by 0 to {MAX_DELAY_SECONDS} seconds",
         reason="needs_parking",
         queue=queue_name,
