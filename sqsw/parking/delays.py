@@ -74,7 +74,7 @@ def delay_entry(
         entry["DelaySeconds"] = min(whole, MAX_DELAY_SECONDS)
         return None
     if not can_park:
-        raise _needs_parking(queue_name, seconds, whole, is_fifo=is_fifo)
+        raise _needs_parking(queue_name, whole, is_fifo=is_fifo)
     if run_at is not None:
         return run_at.astimezone(UTC)
     return datetime.fromtimestamp(now, UTC) + timedelta(seconds=seconds)
@@ -102,7 +102,7 @@ def _out_of_range(seconds: float, *, can_park: bool) -> MessageRefused:
     )
 
 
-def _needs_parking(queue_name: str, seconds: float, whole: int, *, is_fifo: bool) -> MessageRefused:
+def _needs_parking(queue_name: str, whole: int, *, is_fifo: bool) -> MessageRefused:
     if is_fifo:
         return MessageRefused(
             f"{queue_name!r} does not support a delay per message",

@@ -106,20 +106,20 @@ def test_a_message_that_sqs_would_refuse_is_refused_before_any_call(
     message: OutgoingMessage,
 ) -> None:
     with pytest.raises(MessageRefused):
-        message.prepare(STANDARD, NOW).entry
+        message.prepare(STANDARD, NOW)
 
 
 def test_a_queue_can_have_a_lower_limit_than_sqs() -> None:
     small = QueueRules("q.fifo", fifo=True, content_dedup=True, max_bytes=1024)
     with pytest.raises(MessageRefused) as caught:
-        OutgoingMessage(body="x" * 1025).prepare(small, NOW).entry
+        OutgoingMessage(body="x" * 1025).prepare(small, NOW)
     assert caught.value.message == "the message is 1025 bytes; the limit is 1024"
     assert OutgoingMessage(body="x" * 1024).prepare(small, NOW).entry
 
 
 def test_a_content_type_without_a_codec_is_refused() -> None:
     with pytest.raises(ContentTypeRefused):
-        OutgoingMessage(job="send", body="x", content_type="yaml").prepare(STANDARD, NOW).entry
+        OutgoingMessage(job="send", body="x", content_type="yaml").prepare(STANDARD, NOW)
 
 
 def test_the_rules_of_a_fifo_queue_are_read(env: SQSEnv, faults: Faults) -> None:
@@ -226,4 +226,4 @@ def test_a_message_without_room_for_a_job_id_is_sent_without_one(job_id: str | N
 def test_the_attributes_of_a_message_count_toward_the_limit() -> None:
     with pytest.raises(MessageRefused, match="11 attributes"):
         ten = {**FOREIGN, "a10": "x"}
-        OutgoingMessage(body="x", attributes={**ten, "Sqsw": DEAD}).prepare(STANDARD, NOW).entry
+        OutgoingMessage(body="x", attributes={**ten, "Sqsw": DEAD}).prepare(STANDARD, NOW)
