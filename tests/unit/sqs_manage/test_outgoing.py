@@ -14,6 +14,14 @@ from tests.unit.sqs_manage.faults import Faults
 STANDARD = QueueRules("emails", fifo=False)
 FIFO = QueueRules("emails.fifo", fifo=True, content_dedup=False)
 
+#: 2023-11-14T22:13:20Z
+NOW = 1_700_000_000.0
+
+HOW_TO_PARK = (
+    "to delay it by up to 366 days, park it: SQSEnv(parking='parked') and "
+    "create_parking_queue(env, 'parked')"
+)
+
 
 def job(**changes: Any) -> OutgoingMessage:
     return OutgoingMessage(**{"job": "send", "args": {"to": "ann"}, **changes})
@@ -53,8 +61,8 @@ def test_a_body_is_sent_unchanged() -> None:
             STANDARD,
             (
                 "a delay of 20m is too long",
-                "the limit is 15 minutes per message",
-                "use at most 15 minutes, or send it later, such as from cron",
+                "SQS delays a message by 0 to 900 seconds",
+                HOW_TO_PARK,
             ),
         ),
         (
@@ -63,7 +71,7 @@ def test_a_body_is_sent_unchanged() -> None:
             (
                 "'emails.fifo' does not support a delay per message",
                 "a FIFO queue has one delay for all its messages",
-                "remove the delay, or set DelaySeconds on the queue",
+                f"remove the delay, or set DelaySeconds on the queue; {HOW_TO_PARK}",
             ),
         ),
     ],
@@ -72,7 +80,7 @@ def test_a_message_that_the_queue_would_refuse_is_an_error_in_three_parts(
     message: OutgoingMessage, rules: QueueRules, texts: tuple[str, str, str]
 ) -> None:
     with pytest.raises(MessageRefused) as caught:
-        message.prepare(rules, NOW).entry
+        message.prepare(rules, NOW)
     assert (caught.value.message, caught.value.why, caught.value.next) == texts
 
 
@@ -98,20 +106,20 @@ def test_a_message_that_sqs_would_refuse_is_refused_before_any_call(
     message: OutgoingMessage,
 ) -> None:
     with pytest.raises(MessageRefused):
-        message.prepare(STANDARD, NOW).entry
+        message.prepare(STANDARD, NOW)
 
 
 def test_a_queue_can_have_a_lower_limit_than_sqs() -> None:
     small = QueueRules("q.fifo", fifo=True, content_dedup=True, max_bytes=1024)
     with pytest.raises(MessageRefused) as caught:
-        OutgoingMessage(body="x" * 1025).prepare(small, NOW).entry
+        OutgoingMessage(body="x" * 1025).prepare(small, NOW)
     assert caught.value.message == "the message is 1025 bytes; the limit is 1024"
     assert OutgoingMessage(body="x" * 1024).prepare(small, NOW).entry
 
 
 def test_a_content_type_without_a_codec_is_refused() -> None:
     with pytest.raises(ContentTypeRefused):
-        OutgoingMessage(job="send", body="x", content_type="yaml").prepare(STANDARD, NOW).entry
+        OutgoingMessage(job="send", body="x", content_type="yaml").prepare(STANDARD, NOW)
 
 
 def test_the_rules_of_a_fifo_queue_are_read(env: SQSEnv, faults: Faults) -> None:
@@ -209,11 +217,13 @@ def test_a_message_without_room_for_a_job_id_is_sent_without_one(job_id: str | N
     assert sqsw_attribute(OutgoingMessage(body="x", attributes=nine).prepare(STANDARD, NOW).entry)
     entry = OutgoingMessage(body="x", attributes=ten, job_id=job_id).prepare(STANDARD, NOW).entry
     assert entry["MessageAttributes"].keys() == ten.keys()
-    largest = OutgoingMessage(body="x" * MAX_MESSAGE_BYTES, job_id=job_id).prepare(STANDARD, NOW).entry
+    largest = (
+        OutgoingMessage(body="x" * MAX_MESSAGE_BYTES, job_id=job_id).prepare(STANDARD, NOW).entry
+    )
     assert "MessageAttributes" not in largest
 
 
 def test_the_attributes_of_a_message_count_toward_the_limit() -> None:
     with pytest.raises(MessageRefused, match="11 attributes"):
         ten = {**FOREIGN, "a10": "x"}
-        OutgoingMessage(body="x", attributes={**ten, "Sqsw": DEAD}).prepare(STANDARD, NOW).entry
+        OutgoingMessage(body="x", attributes={**ten, "Sqsw": DEAD}).prepare(STANDARD, NOW)
