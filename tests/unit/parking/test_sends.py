@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from sqsw.core.errors import MessageRefused, QueueNotFound, SettingsError, SQSBatchError
-from sqsw.core.job_metadata import metadata_of
-from sqsw.core.message import SQSW, Message
+from sqsw.core.job_metadata import SQSW, metadata_of
+from sqsw.core.message import Message
 from sqsw.memory_sqs import MemorySession
 from sqsw.middleware.send_chain import OutgoingEntry
 from sqsw.parking.parked_entry import to_milliseconds
