@@ -12,6 +12,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from typing import Final, Literal
+from urllib.parse import quote
 
 from sqsw.local.errors import (
     FileCannotOpen,
@@ -52,10 +53,16 @@ class _Translated:
     """Turns SQLite errors about the file into a ``FileError`` with its path.
 
     Every transaction enters one. A generator would take three times as long as this class.
+
+    Parameters
+    ----------
+    check_identity :
+        Raises if the file was removed or replaced. SQLite reports that in many ways.
     """
 
-    def __init__(self, where: str) -> None:
+    def __init__(self, where: str, check_identity: Callable[[], None]) -> None:
         self._where = where
+        self._check_identity = check_identity
 
     def __enter__(self) -> None:
         pass
@@ -69,6 +76,7 @@ class _Translated:
                 None if code is None else _FILE_ERRORS.get(code) or _FILE_ERRORS.get(code & 0xFF)
             )
             if file_error is not None:
+                self._check_identity()
                 raise file_error(self._where, str(error)) from error
 
 
@@ -92,7 +100,7 @@ class Connections:
         self, path: str | None, write_lock: WriteLock, durable: Durability, busy_seconds: float
     ) -> None:
         self._path, self._write_lock = path, write_lock
-        self._translated = _Translated(path or "memory")
+        self._translated = _Translated(path or "memory", self._check_identity)
         self._durable, self._busy_seconds = durable, busy_seconds
         self._local = threading.local()
         self._handles: weakref.WeakSet[Handle] = weakref.WeakSet()
@@ -186,7 +194,8 @@ class Connections:
                 if self._identity is None:
                     _make_private(self._path)
             connection = sqlite3.connect(
-                self._path or ":memory:",
+                self._address(),
+                uri=True,
                 timeout=self._busy_seconds,
                 isolation_level=None,
                 check_same_thread=False,
@@ -202,6 +211,13 @@ class Connections:
             weakref.finalize(handle, connection.close).atexit = False
             self._handles.add(handle)
             return handle
+
+    def _address(self) -> str:
+        if self._path is None:
+            return "file::memory:"
+        # A file that was removed since the last connection must not be created again.
+        mode = "rwc" if self._identity is None else "rw"
+        return f"file:{quote(self._path)}?mode={mode}"
 
     def _check_identity(self) -> None:
         """Raise an error if the file was removed or replaced.

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -289,6 +290,21 @@ def test_a_removed_or_replaced_file_raises_an_error(tmp_path: Path, is_made_agai
     waiting.join(10)
     assert len(errors) == 1, "a waiting receive gets the error, too"
     old.close()
+
+
+def test_a_file_that_is_removed_while_a_connection_is_opened(
+    path: Path, engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect: Callable[..., sqlite3.Connection] = sqlite3.connect
+
+    def connect_too_late(*args: Any, **options: Any) -> sqlite3.Connection:
+        path.rename(path.with_name("aside"))
+        return connect(*args, **options)
+
+    monkeypatch.setattr(sqlite3, "connect", connect_too_late)
+    with pytest.raises(FileReplaced):
+        in_thread(lambda: send(engine))
+    assert not path.exists(), "it was not created again"
 
 
 def test_a_closed_engine_raises_an_error(path: Path) -> None:
