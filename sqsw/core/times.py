@@ -8,6 +8,11 @@ def format_time(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def format_instant(moment: datetime) -> str:
+    """Return the instant of a tick as RFC 3339 in UTC, in whole seconds."""
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
 def read_time(text: str) -> datetime | None:
     """Return a time in ISO 8601, in UTC if it names no zone; None for other text."""
     try:

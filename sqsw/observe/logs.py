@@ -58,7 +58,7 @@ from sqsw.core.job_metadata import job_id_of
 from sqsw.core.json_depth import read_json
 from sqsw.core.message import Message
 from sqsw.core.safe_logger import log_event
-from sqsw.core.times import format_time
+from sqsw.core.times import format_instant, format_time
 from sqsw.core.wording import shortened, text_of, without_secrets
 
 #: minimum seconds between two lines about the same subject
@@ -281,7 +281,9 @@ class LogListener:
             )
 
     def tick_sent(self, event: TickSent) -> None:
-        self._log(event, schedule=event.schedule, queue=event.queue_name, at=format_time(event.at))
+        self._log(
+            event, schedule=event.schedule, queue=event.queue_name, at=format_instant(event.at)
+        )
 
     def tick_missed(self, event: TickMissed) -> None:
         """Log this as information at the start, when another worker may have sent the tick."""
@@ -295,8 +297,8 @@ class LogListener:
             queue=event.queue_name,
             reason=event.reason,
             count=event.count,
-            first_at=format_time(event.first_at),
-            last_at=format_time(event.last_at),
+            first_at=format_instant(event.first_at),
+            last_at=format_instant(event.last_at),
             **error,
         )
 

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from sqsw.core.arguments import describe_mismatch, signature_of
 from sqsw.core.errors import SettingsError
 from sqsw.core.job_metadata import JobMetadata, is_job_id, new_job_id
+from sqsw.core.times import format_instant
 from sqsw.schedule.rules import CronRule, EveryRule, Rule
 from sqsw.transport.batches import Entry
 from sqsw.transport.names import is_fifo
@@ -101,7 +102,7 @@ class Schedule:
             SQS would refuse the message, the codec cannot encode an argument, or a middleware
             refused it.
         """
-        instant = at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        instant = format_instant(at)
         return pack(
             self.job_name,
             self.args,
