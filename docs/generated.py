@@ -47,15 +47,26 @@ def commands() -> str:
     for name in cli.table:
         command = cli.get_command(root, name)
         assert command is not None
-        parts += _command(
-            click.Context(command, info_name=name, parent=root, **command.context_settings), command
-        )
+        context = click.Context(command, info_name=name, parent=root, **command.context_settings)
+        parts += _command(context, command, "##")
+        for below in subcommands(context):
+            parts += _command(below, below.command, "###")
     return "\n".join(parts)
 
 
-def _command(ctx: click.Context, command: click.Command) -> Iterator[str]:
+def subcommands(ctx: click.Context) -> Iterator[click.Context]:
+    """Yield the contexts of the subcommands, if the command of a context is a group."""
+    group = ctx.command
+    if isinstance(group, click.Group):
+        for name in group.list_commands(ctx):
+            command = group.get_command(ctx, name)
+            assert command is not None
+            yield click.Context(command, info_name=name, parent=ctx, **command.context_settings)
+
+
+def _command(ctx: click.Context, command: click.Command, level: str) -> Iterator[str]:
     usage = " ".join([ctx.command_path, *command.collect_usage_pieces(ctx)])
-    yield f"\n## {ctx.info_name}\n"
+    yield f"\n{level} {ctx.command_path.removeprefix('sqsw ')}\n"
     yield f"{_code(usage)}\n"
     yield _escaped(cleandoc(command.help or "")) + "\n"
     yield from _options(ctx, command, is_global=False)
@@ -66,10 +77,17 @@ def _command(ctx: click.Context, command: click.Command) -> Iterator[str]:
 
 def columns() -> str:
     """Return the columns of every command's lines in a pipe."""
+    root = click.Context(cli, info_name="sqsw")
+    names: list[str] = []
+    for name in cli.table:
+        command = cli.get_command(root, name)
+        assert command is not None
+        below = subcommands(click.Context(command, info_name=name, parent=root))
+        names += [name, *(str(context.command.name) for context in below)]
     rows = [
-        f"| `{command}` | {_with_code(line.when)} | {' '.join(map(_code, line.columns))} |"
-        for command in cli.table
-        for line in lines_of(command)
+        f"| `{name}` | {_with_code(line.when)} | {' '.join(map(_code, line.columns))} |"
+        for name in names
+        for line in lines_of(name)
     ]
     return "\n".join(["| command | lines | columns |", "| --- | --- | --- |", *rows])
 
@@ -82,11 +100,12 @@ def keys() -> str:
         command = cli.get_command(root, name)
         assert command is not None
         context = click.Context(command, info_name=name, parent=root)
-        rows = []
-        for key, option in keys_of(command).items():
-            record = option.get_help_record(context)
-            if record is not None and key not in GLOBAL_KEYS:
-                rows.append(f"| `{key}` | {_cell(record[1])} |")
+        rows: dict[str, None] = {}  # subcommands share keys
+        for each in [*subcommands(context)] or [context]:
+            for key, option in keys_of(each.command).items():
+                record = option.get_help_record(each)
+                if record is not None and key not in GLOBAL_KEYS:
+                    rows[f"| `{key}` | {_cell(record[1])} |"] = None
         if rows:
             table = name.replace("-", "_")
             parts += [f"`[{table}]`, for `sqsw {name}`:\n", "| key | |", "| --- | --- |", *rows, ""]

@@ -7,7 +7,9 @@ from typing import Any
 import click
 from click import formatting
 
-from sqsw_cli.errors.failures import writing
+from sqsw.core.wording import nearest
+from sqsw_cli.errors.exit_codes import Exit
+from sqsw_cli.errors.failures import Failure, writing
 from sqsw_cli.invocation import Invocation
 from sqsw_cli.options.global_options import GlobalOption, global_options
 from sqsw_cli.terminal import columns_asked, columns_of, wants_color
@@ -108,6 +110,53 @@ class WithGlobals(click.Command):
                     formatter.write(f"{'':>{formatter.current_indent}}{line.strip()}\n")
 
 
+class Group(WithGlobals, click.Group):
+    """A command with subcommands; it suggests the nearest one for an unknown name."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if self.get_command(ctx, name) is None and not ctx.resilient_parsing:
+            meant = nearest(name, self.list_commands(ctx))
+            path = ctx.command_path
+            raise Failure(
+                f"no such {'option' if name.startswith('-') else 'command'}: {name}",
+                next=f"did you mean '{path} {meant}'?" if meant else f"{path} --help",
+                code="usage",
+                exit_code=Exit.USAGE,
+            )
+        return super().resolve_command(ctx, args)
+
+
+class CommandGroup(Group):
+    """A command of the root that has subcommands."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [
+                    (name, command.get_short_help_str(70))
+                    for name in self.list_commands(ctx)
+                    if (command := self.get_command(ctx, name)) is not None
+                ]
+            )
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        write_global_options(formatter)
+
+    def __init__(self, *args: Any, **keywords: Any) -> None:
+        keywords.setdefault("context_settings", {}).setdefault(
+            "help_option_names", ["-h", "--help"]
+        )
+        super().__init__(*args, **keywords)
+
+
+def write_global_options(formatter: click.HelpFormatter) -> None:
+    formatter.write_paragraph()
+    formatter.write(f"{click.style('Global options:', bold=True)} {_GLOBAL_OPTIONS}\n")
+
+
 class Command(WithGlobals):
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         self.write_options(ctx, formatter, "Options", is_global=False)
@@ -122,8 +171,7 @@ class Command(WithGlobals):
         if found:
             with formatter.section("Output in a pipe, separated by tabs"):
                 formatter.write_dl([(line.when, ", ".join(line.columns)) for line in found])
-        formatter.write_paragraph()
-        formatter.write(f"{click.style('Global options:', bold=True)} {_GLOBAL_OPTIONS}\n")
+        write_global_options(formatter)
 
     def invoke(self, ctx: click.Context) -> Any:
         invocation = ctx.ensure_object(Invocation)

@@ -8,6 +8,7 @@ import os
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,8 @@ CREATE_KEYS = (
     *("fifo", "dlq", "max_receives", "visibility_timeout", "retention", "delay"),
     *("content_dedup", "high_throughput", "kms"),
 )
+#: Keys of ``[schedules.NAME]``.
+SCHEDULE_KEYS = ("job", "cron", "every", "tz", "queue", "args", "overlap")
 #: Keys for all commands, in addition to ``app``.
 GLOBAL_KEYS = ("json", "color", "log_level", "log_format", "quiet", "verbose")
 
@@ -82,26 +85,42 @@ class Config:
             queues[f"{name}.fifo" if is_short else name] = values
         return queues
 
+    @property
+    def schedules(self) -> dict[str, dict[str, Any]]:
+        """Return ``[schedules.NAME]`` by the name of the schedule."""
+        for name, values in self._subtable("schedules").items():
+            if not isinstance(values, dict):
+                raise self._bad(f"schedules.{name}", "must be a table", None)
+            for key, value in values.items():
+                if key not in SCHEDULE_KEYS:
+                    keys = f"the keys of a schedule are {', '.join(SCHEDULE_KEYS)}"
+                    raise self._unknown(key, f"schedules.{name}", SCHEDULE_KEYS, keys)
+                if wanted := _wrong_schedule_value(key, value):
+                    raise self._bad(f"schedules.{name}.{key}", f"must be {wanted}", None)
+        return self._subtable("schedules")
+
     def place(self, *keys: str) -> str:
         return f"[{_dotted(self.section, *keys)}] in {self.path}"
 
     def defaults_of(self, ctx: click.Context) -> dict[str, Any]:
         """Return the defaults in the file for the options of the context's command."""
-        self._check_sections(ctx)
-        options = keys_of(ctx.command)
+        command = _of_root(ctx)
+        self._check_sections(command)
+        options, section = keys_of(ctx.command), command.info_name or ""
+        known = _keys_of_all(command)
         shared = {key: value for key, value in self.table.items() if not isinstance(value, dict)}
         # `app` is a key for all commands, but an option only of those that load an app.
         if "app" not in options:
             shared.pop("app", None)
-        own = self._subtable(ctx.info_name or "")
         defaults = {}
-        for table, section in ((shared, ""), (own, ctx.info_name or "")):
+        for table, place in ((shared, ""), (self._subtable(section), section)):
             for key, value in table.items():
-                self._refuse(key, section)
-                if key not in options:
-                    raise self._unknown(key, section, options)
-                param = options[key]
-                defaults[str(param.name)] = self._value(ctx, param, key, section, value)
+                self._refuse(key, place)
+                if key not in known:
+                    raise self._unknown(key, place, known)
+                if key in options:  # otherwise it is of another subcommand
+                    param = options[key]
+                    defaults[str(param.name)] = self._value(ctx, param, key, place, value)
         return defaults
 
     def _check_sections(self, ctx: click.Context) -> None:
@@ -110,7 +129,7 @@ class Config:
         parent = ctx.parent
         group = parent.command if parent is not None else None
         commands = group.list_commands(parent) if parent and isinstance(group, click.Group) else []
-        known = ["queues", *(name.replace("-", "_") for name in commands), *commands]
+        known = ["queues", "schedules", *(name.replace("-", "_") for name in commands), *commands]
         for key, value in self.table.items():
             if key in known and not isinstance(value, dict):
                 raise self._bad(key, "must be a table", None)
@@ -161,11 +180,17 @@ class Config:
         found = self.table.get(name.replace("-", "_"), self.table.get(name, {}))
         return found if isinstance(found, dict) else {}
 
-    def _unknown(self, key: str, section: str, known: Iterable[str]) -> SettingsError:
+    def _unknown(
+        self,
+        key: str,
+        section: str,
+        known: Iterable[str],
+        why: str = "a key is the name of an option, with underscores",
+    ) -> SettingsError:
         meant = nearest(key, known)
         return SettingsError(
             f"unknown key {key!r} in {_dotted(self.section, section) or 'the file'} of {self.path}",
-            why="a key is the name of an option, with underscores",
+            why=why,
             next=f"did you mean {meant!r}?" if meant else None,
         )
 
@@ -175,6 +200,22 @@ class Config:
 
     def _bad(self, key: str, reason: str, next_step: str | None) -> SettingsError:
         return SettingsError(f"{key!r} in {self.path} cannot be used", why=reason, next=next_step)
+
+
+def _of_root(ctx: click.Context) -> click.Context:
+    """Return the context of the command of the root: of the group, for its subcommand."""
+    while ctx.parent is not None and ctx.parent.parent is not None:
+        ctx = ctx.parent
+    return ctx
+
+
+def _keys_of_all(ctx: click.Context) -> set[str]:
+    """Return the keys of a command, or of all subcommands of a group."""
+    group = ctx.command
+    if not isinstance(group, click.Group):
+        return set(keys_of(group))
+    commands = (group.get_command(ctx, name) for name in group.list_commands(ctx))
+    return {key for command in commands if command is not None for key in keys_of(command)}
 
 
 def keys_of(command: click.Command) -> dict[str, click.Option]:
@@ -290,6 +331,30 @@ def _wrong_queue_value(key: str, value: Any) -> str | None:
         return None if fits else "a duration"
     fits = isinstance(value, int) and not isinstance(value, bool) and value >= 1
     return None if fits else "a number of 1 or more"
+
+
+def _wrong_schedule_value(key: str, value: Any) -> str | None:
+    """Return what a key of ``[schedules.NAME]`` must be, or None if the value is valid."""
+    if key == "args":
+        fits = isinstance(value, dict) and _is_json(value)
+        return None if fits else "a table of text, numbers, booleans, arrays and tables"
+    if key == "every":
+        fits = isinstance(value, str | int) and not isinstance(value, bool)
+        return None if fits else "a duration"
+    if key == "overlap":
+        return None if value in ("wait", "skip") else "'wait' or 'skip'"
+    return None if isinstance(value, str) and value else "a string"
+
+
+def _is_json(value: Any) -> bool:
+    """Return whether JSON has such a value; TOML also has dates, and numbers without a value."""
+    if isinstance(value, dict):
+        return all(map(_is_json, value.values()))
+    if isinstance(value, list):
+        return all(map(_is_json, value))
+    if isinstance(value, float):
+        return isfinite(value)
+    return isinstance(value, str | int)
 
 
 def _dotted(*parts: str) -> str:

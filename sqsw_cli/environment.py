@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqsw.core.errors import SettingsError, SQSError
 from sqsw_cli.errors.hints import explained
 from sqsw_cli.invocation import Invocation
+from sqsw_cli.options.schedules import schedules_of_file
 from sqsw_cli.terminal import stdout_to_stderr
 
 if TYPE_CHECKING:
@@ -38,9 +39,10 @@ def opened(
     """
     env = load_env(invocation, app_paths, plugins=plugins, strict=strict, daemon=daemon)
     if app_paths or plugins:
-        from sqsw_cli.completing.jobs import remember_jobs
+        from sqsw_cli.completing.jobs import remember_jobs, remember_schedules
 
         remember_jobs(app_paths, env.registrations())
+        remember_schedules(app_paths, env.schedules)
     try:
         yield env
     except SQSError as error:
@@ -95,6 +97,7 @@ def _open_env(
         plugins=plugins,
         strict=strict,
         on_plugin_failure=on_plugin_failure,
+        schedules=schedules_of_file(invocation.config) if app_paths or plugins else (),
     )
 
 

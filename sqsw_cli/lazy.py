@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from sqsw.core.entry_points import entry_points_of
-from sqsw.core.wording import described, nearest, safe
-from sqsw_cli.command import WithGlobals
+from sqsw.core.wording import described, safe
+from sqsw_cli.command import Group
 from sqsw_cli.errors.exit_codes import Exit
 from sqsw_cli.errors.failures import Failure, block
 from sqsw_cli.invocation import Invocation
@@ -25,7 +25,7 @@ class Row(NamedTuple):
     summary: str
 
 
-class LazyGroup(WithGlobals, click.Group):
+class LazyGroup(Group):
     """A group with a table of commands, which imports only the one that is called."""
 
     def __init__(self, *args: Any, table: Mapping[str, Row], **keywords: Any) -> None:
@@ -42,22 +42,6 @@ class LazyGroup(WithGlobals, click.Group):
             return command
         entry_point = _plugins(self.table).get(cmd_name)
         return None if entry_point is None else _load(entry_point)
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        name = args[0]
-        if self.get_command(ctx, name) is None and not ctx.resilient_parsing:
-            meant = nearest(name, self.list_commands(ctx))
-            raise Failure(
-                f"no such command: {name}"
-                if not name.startswith("-")
-                else f"no such option: {name}",
-                next=f"did you mean 'sqsw {meant}'?" if meant else "sqsw --help",
-                code="usage",
-                exit_code=Exit.USAGE,
-            )
-        return super().resolve_command(ctx, args)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         self.format_commands(ctx, formatter)

@@ -30,6 +30,7 @@ from sqsw_cli.working import gc_tuning
 COMMANDS = {
     "work": Row("sqsw_cli.commands.work:work", "Run jobs until stopped"),
     "send": Row("sqsw_cli.commands.send:send", "Send jobs to a queue"),
+    "schedule": Row("sqsw_cli.commands.schedule:schedule", "Show, check and run periodic jobs"),
     "inspect": Row(
         "sqsw_cli.commands.inspect:inspect", "Show queues, messages and registered jobs"
     ),

@@ -9,6 +9,7 @@ from sqsw.app.plugins import PluginFailure, load_plugins, log_plugin_failure
 from sqsw.core.argument_types import find_wrong_type
 from sqsw.core.arguments import describe_mismatch
 from sqsw.core.errors import AppLoadError, DecodeError, SettingsError, TaskNotFound
+from sqsw.core.settings import ScheduleSettings
 from sqsw.core.wording import nearest, shortened
 from sqsw.queue.job_queue import JobQueue
 from sqsw.sqs_env import SQSEnv
@@ -42,6 +43,7 @@ def open_env(
     plugins: bool = True,
     strict: bool = False,
     on_plugin_failure: Callable[[PluginFailure], None] = log_plugin_failure,
+    schedules: Sequence[ScheduleSettings] = (),
 ) -> SQSEnv:
     """Return one environment with the jobs of these apps and of the installed plugins.
 
@@ -54,6 +56,9 @@ def open_env(
     plugins, strict, on_plugin_failure :
         Whether to load installed plugins, whether a failing plugin is an error, and a function to
         call with the failure otherwise.
+    schedules :
+        Schedules of the loaded jobs, in addition to those of the code. They are not used if neither
+        an app nor a plugin was loaded.
 
     Raises
     ------
@@ -61,6 +66,8 @@ def open_env(
         An app cannot be loaded, or two apps have different environments.
     TaskAlreadyRegistered
         Two functions were registered for one job.
+    SettingsError, TaskNotFound
+        One of the schedules cannot be used.
     """
     loaded = {app_path: load_parts(app_path) for app_path in app_paths}
     envs = {app_path: env for app_path, (env, _) in loaded.items() if env is not None}
@@ -82,6 +89,10 @@ def open_env(
             registry(env)
     if plugins:
         load_plugins(env, strict, on_failure=on_plugin_failure)
+    if schedules and (app_paths or env.registrations()):
+        from sqsw.app.schedules import declare_schedules
+
+        declare_schedules(env, schedules)
     return env
 
 

@@ -16,6 +16,7 @@ meant.
     ├── QueueDiffers           the queue exists with other settings
     ├── TaskNotFound           no processor for this job
     ├── TaskAlreadyRegistered  two functions want one job name
+    ├── ScheduleNotFound       no schedule of this name
     ├── UnboundTask            a task of a registry that no environment has taken yet
     ├── ContentTypeRefused     a content type that is unknown or not accepted
     ├── DecodeError            a message that cannot be read as a job
@@ -197,6 +198,13 @@ class TaskNotFound(SQSError):
     job: str | None = None
     similar: str | None = None
     source: str | None = None
+
+
+class ScheduleNotFound(SQSError):
+    """The environment has no schedule of this name."""
+
+    schedule: str | None = None
+    similar: str | None = None
 
 
 class TaskAlreadyRegistered(SQSError):

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from sqsw.core.errors import SettingsError
 from sqsw.core.limits import MAX_VISIBILITY_TIMEOUT_SECONDS, MAX_WAIT_SECONDS
@@ -127,6 +127,41 @@ class QueueSettings:
     dead_letter_queue: str | Literal[False] | None = None
     max_receives: int | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleSettings:
+    """A schedule of a registered job, as a configuration file declares it.
+
+    Attributes
+    ----------
+    name :
+        The name of the schedule.
+    job :
+        The queue and the name of the job, such as ``reports.build``.
+    queue :
+        The FIFO queue for the ticks; None for the queue of the job, if that is a FIFO queue.
+    cron, every :
+        A cron expression, or an interval in seconds, 1 to 31,622,400 (366 days). One of them.
+    tz :
+        The IANA name of the time zone.
+    args :
+        The arguments of the job. They must be JSON.
+    overlap :
+        What happens if a tick starts when a newer one is due: ``wait`` runs it, ``skip`` does not.
+    place :
+        Where it is declared, for errors; None: its name says it all.
+    """
+
+    name: str
+    job: str
+    queue: str | None = None
+    cron: str | None = None
+    every: float | None = None
+    tz: str = "UTC"
+    args: Mapping[str, Any] = field(default_factory=dict)
+    overlap: Literal["wait", "skip"] = "wait"
+    place: str | None = None
 
 
 def check_bounds(

@@ -1,10 +1,12 @@
 """Check queues before a worker starts, and create the least-privilege policy for it."""
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
+from sqsw.core.contracts import WallClock
 from sqsw.core.errors import AccessDenied, QueueNotFound, SQSError
 from sqsw.core.redrive_policy import DEFAULT_MAX_RECEIVES, redrive_target
 from sqsw.core.retry_horizon import RetryReason
@@ -30,6 +32,9 @@ CheckReason = Literal[
 
 #: maximum seconds of a visibility timeout; with a longer one, jobs wait too long after a crash
 _LONG_LEASE = 900
+
+#: how far the clock of this machine can be off, in seconds: without a problem, and at most
+_SMALL_CLOCK_SECONDS, _MAX_CLOCK_SECONDS = 5, 60
 
 #: why one receive is not enough
 NO_SECOND_RECEIVE = "a job that has not started when its worker is killed never runs"
@@ -76,6 +81,67 @@ class Check:
     queue_name: str | None = None
     dead_letter_queue: str | None = None
     error: SQSError | None = None
+
+
+def check_clock(env: ManageEnv, clock: WallClock = time.time) -> Check:
+    """Compare the clock of this machine with the date of an answer of SQS.
+
+    Every answer has a date, so the call needs no permission, and a clock that is so wrong that SQS
+    refuses every request is found too.
+
+    Parameters
+    ----------
+    clock :
+        The clock of this machine, in seconds since 1970.
+
+    Returns
+    -------
+    Check
+        ``ok`` up to 5 seconds, ``warn`` up to 60, and ``fail`` beyond.
+    """
+    name = "clock"
+    if env.clients.embedded is not None:
+        return Check(name, "skip", "the embedded SQS uses the clock of this machine")
+    before = clock()
+    try:
+        date = _date_of_answer(env)
+    except SQSError as error:
+        return Check(name, "skip", error.summary, error=error)
+    after = clock()
+    if date is None:
+        return Check(name, "skip", "the answers of this server have no date")
+    # The date has whole seconds, and was taken at an unknown moment of the call.
+    ahead, behind = before - (date + 1), date - after
+    seconds = max(ahead, behind, 0)
+    if seconds <= _SMALL_CLOCK_SECONDS:
+        return Check(name, "ok", f"within {_SMALL_CLOCK_SECONDS}s of the clock of SQS")
+    direction = "ahead of" if ahead > 0 else "behind"
+    return Check(
+        name,
+        "warn" if seconds <= _MAX_CLOCK_SECONDS else "fail",
+        f"{format_duration(round(seconds))} {direction} the clock of SQS: schedules send their "
+        "ticks at the wrong time, and AWS refuses requests from 5 minutes on",
+        "synchronize the clock of this machine, for example with chrony",
+    )
+
+
+def _date_of_answer(env: ManageEnv) -> float | None:
+    """Return when SQS answered a request, in seconds since 1970; None if it does not say so."""
+    from email.utils import parsedate_to_datetime
+
+    from botocore.exceptions import ClientError
+
+    answer: Any
+    with service_errors("read the clock of SQS"):
+        try:
+            answer = env.clients.client.list_queues(MaxResults=1)
+        except ClientError as error:
+            answer = error.response
+    date = (answer.get("ResponseMetadata") or {}).get("HTTPHeaders", {}).get("date")
+    try:
+        return parsedate_to_datetime(date).timestamp()
+    except (TypeError, ValueError):
+        return None
 
 
 def check_queue(env: ManageEnv, queue_name: str) -> Iterator[Check]:

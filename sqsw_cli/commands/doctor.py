@@ -193,6 +193,7 @@ def _check_place(report: _Report, invocation: Invocation, env: "SQSEnv") -> bool
             report.add("credentials", "ok", f"from {env.clients.credentials_origin()}")
         elif env.clients.session.path is not None:  # not memory
             _check_file(report, env.clients.session)
+        _check_clock(report, env)
         way, reason = env.clients.way
         report.add("calls", "ok", _WAYS[way] if reason is None else f"{_WAYS[way]}: {reason}")
     except SQSError as error:
@@ -200,6 +201,13 @@ def _check_place(report: _Report, invocation: Invocation, env: "SQSEnv") -> bool
         report.add("queues", "fail", told.summary, hint_of(told))
         return False
     return True
+
+
+def _check_clock(report: _Report, env: "SQSEnv") -> None:
+    from sqsw.sqs_manage.checks import check_clock
+
+    check = check_clock(env)
+    report.add(check.name, check.status, check.detail, _hint(check))
 
 
 def _check_file(report: _Report, session: "LocalSession") -> None:

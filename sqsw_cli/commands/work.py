@@ -20,15 +20,14 @@ from sqsw_cli.environment import is_local, load_env, opened
 from sqsw_cli.errors.exit_codes import Exit
 from sqsw_cli.errors.failures import Failure, show
 from sqsw_cli.invocation import Invocation
-from sqsw_cli.options.global_options import is_typed
 from sqsw_cli.options.new_queues import settings_of_file
-from sqsw_cli.options.shared import ALLOW_HOST_HINT, app_options
-from sqsw_cli.options.types import QueueAsked
+from sqsw_cli.options.shared import ALLOW_HOST_HINT, app_options, apps_of
 from sqsw_cli.options.work import (
     QueueChoice,
     policy_maker,
     settings_of,
     summary_of,
+    without_conflicts,
     work_options,
 )
 from sqsw_cli.output.records import values_of
@@ -39,6 +38,9 @@ from sqsw_cli.working.lock import exclusive
 from sqsw_cli.working.logs import logs_as_json
 
 if TYPE_CHECKING:
+    from sqsw.schedule.schedule import Schedule
+
+    from sqsw.app.supervised import WorkOrder
     from sqsw.core.reports import WorkerReport
     from sqsw.sqs_env import SQSEnv
 
@@ -77,17 +79,32 @@ class _Load:
 
 @dataclass(frozen=True)
 class _Choice:
-    """Chooses the queues, and creates those that the embedded SQS lacks; it is pickled."""
+    """Chooses the queues, and creates those that the embedded SQS lacks; it is pickled.
+
+    Attributes
+    ----------
+    runs_jobs, schedules :
+        Whether the worker runs jobs, and whether it sends the ticks of the schedules.
+    """
 
     invocation: Invocation
     choose: QueueChoice
     settings: Mapping[str, QueueSettings]
+    runs_jobs: bool
+    schedules: bool
 
     def __call__(self, env: "SQSEnv") -> list[QueueShare]:
-        shares = self.choose(env)
+        if not self.runs_jobs:
+            _refuse_no_schedules(env)
+        shares = self.choose(env) if self.runs_jobs else []
         if is_local(env):
-            self._create_missing(env, {share.queue_name for share in shares})
+            ticked = (one.queue_name for one in self.schedules_of(env))
+            self._create_missing(env, {share.queue_name for share in shares}.union(ticked))
         return shares
+
+    def schedules_of(self, env: "SQSEnv") -> "list[Schedule]":
+        """Return the schedules whose ticks the worker sends."""
+        return [env.schedules[name] for name in sorted(env.schedules)] if self.schedules else []
 
     def _create_missing(self, env: "SQSEnv", queue_names: set[str]) -> None:
         from sqsw.sqs_manage.create import create_missing_queues
@@ -116,29 +133,34 @@ def work(
     positional_app: str | None,
     app: Sequence[str],
     no_plugins: bool,
-    queue: Sequence[QueueAsked],
     lock: str | None,
-    processors_from: str | None,
     strict: bool,
-    **options: Any,
+    **_: Any,
 ) -> int:
     """Run jobs until stopped.
 
     APP is module:attribute or module. Ctrl-C or SIGTERM starts a graceful shutdown: the worker
     stops receiving, lets running jobs finish and returns the other messages to the queue. A second
     signal stops it at once. With --local, queues that do not exist are created.
+
+    The worker also sends the ticks of the app's schedules: at each instant, one of the workers of
+    an app does.
     """
     invocation = ctx.find_object(Invocation) or Invocation()
-    apps = _apps(ctx, positional_app, app)
+    apps = apps_of(ctx, positional_app, app)
+    options = without_conflicts(ctx)
+    runs_jobs = not options["schedule_only"]
     settings = settings_of(options)
     table = {} if invocation.config is None else invocation.config.queues
     choose = _Choice(
         invocation.without_printer(),
-        QueueChoice(queue, table, processors_from),
+        QueueChoice(options["queue"], table, options["processors_from"]),
         settings_of_file(invocation.config),
+        runs_jobs,
+        not options["no_schedule"],
     )
     # With --reload, queues can change at any time, so show only the log.
-    invocation.has_view = not options["reload"] and wants_view(invocation)
+    invocation.has_view = runs_jobs and not options["reload"] and wants_view(invocation)
     load = _Load(invocation.without_printer(), apps, not no_plugins)
     begun = time.monotonic()
     # With --json, stdout is only for the summary, whatever the jobs print.
@@ -176,7 +198,9 @@ def _run(
     processes, recycle = options["processes"], options["recycle"]
     policy = policy_maker(options["until_idle"], options["max_jobs"])
     logs = announce(
-        invocation, env, load.apps, shares, settings, processes, choose.choose.processors_from
+        *(invocation, env, load.apps, shares, settings, processes),
+        processors_from=choose.choose.processors_from,
+        schedules=choose.schedules_of(env),
     )
     with ExitStack() as stack:
         listeners = _listeners(stack, options)
@@ -193,12 +217,14 @@ def _run(
                 listeners=[logs, *listeners],
                 load=load,
                 crash_file=options["health_file"],
+                schedule=choose.schedules,
+                parking=choose.runs_jobs,
             )
-        from sqsw.app.supervised import WorkOrder, refuse_memory, run_supervised
+        from sqsw.app.supervised import refuse_memory, run_supervised
 
         refuse_memory(env)
         return run_supervised(
-            WorkOrder(load, choose, settings, choose.choose.processors_from),
+            _order(load, choose, settings),
             processes,
             recycle=recycle,
             shutdown_policy_maker=policy,
@@ -214,7 +240,7 @@ def _run_reloading(
     settings: WorkerSettings,
     options: dict[str, Any],
 ) -> "WorkerReport":
-    from sqsw.app.supervised import WorkOrder, run_supervised
+    from sqsw.app.supervised import run_supervised
     from sqsw_cli.working.banner import CommandLog, announce
     from sqsw_cli.working.reload import ReloadLog, loaded_if_sound
 
@@ -225,19 +251,34 @@ def _run_reloading(
         _refuse_nothing(load.apps, load_here().registrations())
     env, shares = loaded_if_sound(load_here, choose) or (None, [])
     if env is not None:
-        jobs_of = choose.choose.processors_from
-        announce(invocation, env, load.apps, shares, settings, options["processes"], jobs_of)
+        announce(
+            *(invocation, env, load.apps, shares, settings, options["processes"]),
+            processors_from=choose.choose.processors_from,
+            schedules=choose.schedules_of(env),
+        )
     as_json = logs_as_json(invocation, daemon=True)
     with ExitStack() as stack:
         gc_tuning.as_usual()
         return run_supervised(
-            WorkOrder(load, choose, settings, choose.choose.processors_from, reload=True),
+            _order(load, choose, settings, reload=True),
             options["processes"],
             recycle=options["recycle"],
             shutdown_policy_maker=policy_maker(options["until_idle"], options["max_jobs"]),
             listeners=_listeners(stack, options),
             logs=CommandLog() if as_json else ReloadLog(invocation, env, shares),
         )
+
+
+def _order(
+    load: _Load, choose: _Choice, settings: WorkerSettings, *, reload: bool = False
+) -> "WorkOrder":
+    from sqsw.app.supervised import WorkOrder
+
+    return WorkOrder(
+        *(load, choose, settings, choose.choose.processors_from, reload),
+        schedule=choose.schedules,
+        parking=choose.runs_jobs,
+    )
 
 
 def _listeners(stack: ExitStack, options: dict[str, Any]) -> list[Any]:
@@ -305,22 +346,22 @@ def _within_seconds(write: Callable[[], None]) -> None:
         raise raised[0]
 
 
-def _apps(ctx: click.Context, positional: str | None, apps: Sequence[str]) -> list[str]:
-    """Return the positional app, then each ``--app``.
-
-    An app from the file or from SQSW_APP counts only if none was typed.
-    """
-    if positional is None:
-        return list(apps)
-    return [positional, *apps] if is_typed(ctx, "app") else [positional]
-
-
 def _refuse_nothing(apps: Sequence[str], registrations: Sequence[Any]) -> None:
     if not apps and not registrations:
         raise SettingsError(
             "there are no jobs to run",
             why="no app is named or configured, and no installed plugin registers a job",
             next="name an app: sqsw work myapp.tasks:env, or set app in [tool.sqsw]",
+        )
+
+
+def _refuse_no_schedules(env: "SQSEnv") -> None:
+    if not env.schedules:
+        raise SettingsError(
+            "there are no schedules to run",
+            why="neither the app nor a plugin has any, and the configuration file has none",
+            next="declare one with @env.periodic(...) or in [schedules.NAME] of sqsw.toml, or "
+            "leave out --schedule-only",
         )
 
 

@@ -30,6 +30,25 @@ def remember_jobs(app_paths: Sequence[str], registrations: "Iterable[Registratio
         memory.write({**apps, key: jobs})
 
 
+def remember_schedules(app_paths: Sequence[str], names: Iterable[str]) -> None:
+    """Save the names of the schedules of these apps, for completion in this directory."""
+    memory, key, names = Remembered("schedules", os.getcwd()), " ".join(app_paths), sorted(names)
+    known = _schedules(memory)
+    if known.get(key, []) != names:
+        memory.write({**known, key: names})
+
+
+def remembered_schedules() -> list[str]:
+    """Return the names of the schedules, for this directory."""
+    found = _schedules(Remembered("schedules", os.getcwd())).values()
+    return sorted({name for names in found for name in names})
+
+
+def _schedules(memory: Remembered) -> Mapping[str, list[str]]:
+    schedules = memory.read()
+    return schedules if isinstance(schedules, dict) else {}
+
+
 def remembered_apps() -> list[str]:
     return [app for app in _apps(_memory()) if app and " " not in app]
 

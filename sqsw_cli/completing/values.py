@@ -64,8 +64,15 @@ def _apps(ctx: click.Context) -> Iterable[str]:
     return remembered_apps()
 
 
+def _schedules(ctx: click.Context) -> Iterable[str]:
+    from sqsw_cli.completing.jobs import remembered_schedules
+
+    return remembered_schedules()
+
+
 #: values for ``shell_complete``
 complete_queue = _completes(_queues)
 complete_job = _completes(_jobs)
 complete_send = _completes(_words_of_send)
 complete_app = _completes(_apps)
+complete_schedule = _completes(_schedules)

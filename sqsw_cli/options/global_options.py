@@ -118,7 +118,8 @@ def _remember(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
 def _read_config(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
     """Remember the path; a command also reads the file, before its options need their defaults."""
     _remember(ctx, param, value)
-    if ctx.parent is not None and not ctx.resilient_parsing:
+    is_group = isinstance(ctx.command, click.Group)  # its subcommand reads the file
+    if not is_group and not ctx.resilient_parsing:
         from sqsw_cli.config import read_config
 
         invocation = ctx.ensure_object(Invocation)

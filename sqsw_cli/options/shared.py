@@ -1,11 +1,12 @@
 """Options that several commands share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
 
 from sqsw_cli.completing.values import complete_app, complete_job
+from sqsw_cli.options.global_options import is_typed
 from sqsw_cli.options.types import APP, DURATION, FILTER
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -27,6 +28,16 @@ def app_options(command: Decorated) -> Decorated:
         shell_complete=complete_app,
         help="App to load: module:attribute or module. Repeatable. [SQSW_APP]",
     )(command)
+
+
+def apps_of(ctx: click.Context, positional: str | None, apps: Sequence[str]) -> list[str]:
+    """Return the positional app, then each ``--app``.
+
+    An app from the file or from SQSW_APP counts only if none was typed.
+    """
+    if positional is None:
+        return list(apps)
+    return [positional, *apps] if is_typed(ctx, "app") else [positional]
 
 
 def selection_options(command: Decorated) -> Decorated:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from sqsw.core.errors import SettingsError
 from sqsw.core.settings import QueueShare, WorkerSettings
@@ -129,6 +130,14 @@ _OPTIONS = [
         help="Run the jobs of this queue on the --queue, such as its dead-letter queue.",
     ),
     click.option(
+        "--no-schedule", is_flag=True, help="Do not send the ticks of the app's schedules."
+    ),
+    click.option(
+        "--schedule-only",
+        is_flag=True,
+        help="Send the ticks of the app's schedules, and run no jobs.",
+    ),
+    click.option(
         "--strict",
         is_flag=True,
         help="Exit 5 if a job failed or has no function, 7 if a plugin cannot be loaded.",
@@ -164,6 +173,58 @@ def work_options(command: Decorated) -> Decorated:
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
+
+
+#: Options that have no use in a worker without queues, with the values that mean nothing.
+_ABOUT_JOBS = {
+    "queue": (),
+    "processors_from": None,
+    "until_idle": None,
+    "max_jobs": None,
+    "processes": 1,
+}
+
+#: from the strongest source of a value to the weakest
+_SOURCES = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT, ParameterSource.DEFAULT_MAP)
+
+
+def without_conflicts(ctx: click.Context) -> dict[str, Any]:
+    """Return the options; of two that exclude each other, only that of the stronger source.
+
+    Raises
+    ------
+    SettingsError
+        Both have the same source.
+    """
+    values = dict(ctx.params)
+    if values["no_schedule"] and values["schedule_only"]:
+        weaker = _weaker_of(ctx, "schedule_only", "no_schedule", "it would do nothing")
+        values[weaker] = False
+    if values["schedule_only"]:
+        for name, nothing in _ABOUT_JOBS.items():
+            if values[name] == nothing:
+                continue
+            why = "a worker that only sends ticks has no queues and one process"
+            if _weaker_of(ctx, "schedule_only", name, why) != name:
+                values["schedule_only"] = False
+                break
+            values[name] = nothing
+    return values
+
+
+def _weaker_of(ctx: click.Context, first: str, second: str, why: str) -> str:
+    def rank(name: str) -> int:
+        source = ctx.get_parameter_source(name)
+        return _SOURCES.index(source) if source in _SOURCES else len(_SOURCES)
+
+    if rank(first) == rank(second):
+        options = [f"--{name.replace('_', '-')}" for name in (first, second)]
+        raise SettingsError(
+            f"{options[0]} and {options[1]} cannot be used together",
+            why=why,
+            next="leave out one of them",
+        )
+    return first if rank(first) > rank(second) else second
 
 
 def settings_of(numbers: dict[str, Any]) -> WorkerSettings:

@@ -39,6 +39,11 @@ LINES = {
         "--tasks",
         ("queue", "job", "function", "source", "distribution", "signature"),
     ),
+    "schedule": Line(
+        ("schedule list",), "each schedule", ("name", "rule", "zone", "queue", "next", "job")
+    ),
+    "tick": Line(("schedule check",), "each tick", ("at", "local", "clock_change_s")),
+    "ticked": Line(("schedule run",), "the tick", ("job_id", "id")),
     "moved": Line(("redrive",), "by SQS", ("'moved'", "moved")),
     "handled": Line(
         ("redrive", "purge"), "selection or --dry-run", ("action", "id", "job", "payload")

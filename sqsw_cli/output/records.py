@@ -41,6 +41,8 @@ KEYS: dict[str, tuple[str, ...]] = {
         *("queue", "job", "function", "module", "file", "line_no", "signature", "source"),
         *("distribution", "kind"),
     ),
+    "schedule": (*("name", "rule", "zone", "queue", "job", "next", "args", "takes_at", "overlap"),),
+    "tick": ("schedule", "at", "local", "clock_change_s"),
     "move": (
         *("source", "destination", "status", "moved", "total", "rate", "started_at", "handle"),
         "failure_reason",

@@ -20,12 +20,17 @@ from sqsw_cli.version import version_of
 from sqsw_cli.working.logs import logs_as_json
 
 if TYPE_CHECKING:
+    from sqsw.schedule.schedule import Schedule
+
     from sqsw.sqs_env import SQSEnv
 
 logger = logging.getLogger("sqsw.worker")
 
 #: similarity of two names, from 0 to 1, that suggests a typo; emails_dead and emails have 0.7
 _VERY_NEAR = 0.8
+
+#: lines about schedules, at most
+_SCHEDULES = 10
 
 
 class CommandLog(LogListener, quick=True):
@@ -70,18 +75,20 @@ def announce(
     shares: Sequence[QueueShare],
     settings: WorkerSettings,
     processes: int = 1,
+    *,
     processors_from: str | None = None,
+    schedules: "Sequence[Schedule]" = (),
 ) -> LogListener:
     """Describe the worker before its first request; return the listener that logs its events."""
     logs: LogListener
     if not logs_as_json(invocation, daemon=True):
         # Print each line at once, because finding the region can take time.
-        for line in _lines(env, apps, shares, settings, processes, processors_from):
+        for line in _lines(env, apps, shares, settings, processes, processors_from, schedules):
             invocation.printer.note(without_password(line))  # --queue may be a URL
         logs = BannerLog(invocation.printer, shares)
     else:
         log_event(logger, logging.INFO, "worker_starting", apps=list(apps), worker=worker_name())
-        logs = WorkerLog(_facts(env, apps, shares, settings))
+        logs = WorkerLog(_facts(env, apps, shares, settings, schedules))
     for warning in _unused_sections(invocation, env, shares):
         logs.queue_warning(warning)
     return logs
@@ -113,7 +120,11 @@ def _unused_sections(
 
 
 def _facts(
-    env: "SQSEnv", apps: Sequence[str], shares: Sequence[QueueShare], settings: WorkerSettings
+    env: "SQSEnv",
+    apps: Sequence[str],
+    shares: Sequence[QueueShare],
+    settings: WorkerSettings,
+    schedules: "Sequence[Schedule]",
 ) -> dict[str, Any]:
     return {
         "version": version_of("sqsw"),
@@ -122,6 +133,7 @@ def _facts(
         "plugins": _plugins(env),
         "sqs": env.location(),
         "queues": [share.queue_name for share in shares],
+        "schedules": [schedule.name for schedule in schedules],
         "concurrency": settings.concurrency,
         "prefetch": "auto" if settings.prefetch is None else settings.prefetch,
         "visibility_timeout_s": settings.visibility_timeout,
@@ -141,6 +153,7 @@ def _lines(
     settings: WorkerSettings,
     processes: int,
     processors_from: str | None,
+    schedules: "Sequence[Schedule]",
 ) -> Iterator[str]:
     yield f"sqsw {version_of('sqsw')}   worker {worker_name()}"
     sources = [*apps, *(f"plugin {plugin}" for plugin in _plugins(env))]
@@ -153,6 +166,25 @@ def _lines(
         registered = processors_from or env.queue_client(share.queue_name).name
         count = counted(jobs[registered], "job")
         yield f"  {title:<8} {share.queue_name:<{width}}   {count:<7}{_limits(share)}".rstrip()
+    yield from _schedule_lines(schedules)
+    if shares:
+        yield _jobs_line(settings, processes)
+    most = format_duration(settings.drain_seconds)
+    yield f"  stop     Ctrl-C waits for running jobs (up to {most}), a second one stops at once"
+
+
+def _schedule_lines(schedules: "Sequence[Schedule]") -> Iterator[str]:
+    shown = schedules if len(schedules) <= _SCHEDULES else schedules[: _SCHEDULES - 1]
+    width = max((len(one.name) for one in shown), default=0)
+    for index, one in enumerate(shown):
+        title = "" if index else "schedule"
+        where = f"{one.rule.text} {one.zone}  to {one.queue_name}"
+        yield f"  {title:<8} {one.name:<{width}}   {where}"
+    if len(shown) < len(schedules):
+        yield f"  {'':<8} and {len(schedules) - len(shown)} more: sqsw schedule list"
+
+
+def _jobs_line(settings: WorkerSettings, processes: int) -> str:
     slots = f"{settings.concurrency} at a time"
     if processes > 1:
         slots += f" in each of {processes} processes"
@@ -162,9 +194,7 @@ def _lines(
     if settings.visibility_timeout is not None:
         timeout = format_duration(settings.visibility_timeout)
     renewed = "renewed while they run" if settings.heartbeat else "not renewed"
-    yield f"  jobs     {slots}; visibility timeout {timeout}, {renewed}"
-    most = format_duration(settings.drain_seconds)
-    yield f"  stop     Ctrl-C waits for running jobs (up to {most}), a second one stops at once"
+    return f"  jobs     {slots}; visibility timeout {timeout}, {renewed}"
 
 
 def _limits(share: QueueShare) -> str:

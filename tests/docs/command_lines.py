@@ -25,4 +25,9 @@ def options_of(words: Sequence[str]) -> dict[str, Any]:
     root = click.Context(cli, **cli.context_settings)
     command = cli.get_command(root, words[1])
     assert command is not None, words
+    if isinstance(command, click.Group):
+        parent = click.Context(command, info_name=words[1], parent=root)
+        below = command.get_command(parent, words[2])
+        assert below is not None, words
+        return below.make_context(words[2], list(words[3:]), parent=parent).params
     return command.make_context(words[1], list(words[2:]), parent=root).params

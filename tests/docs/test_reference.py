@@ -18,6 +18,7 @@ from docs.generated import (
     fill_in,
     keys,
     objects,
+    subcommands,
     with_parts,
 )
 from sqsw_cli.config import CREATE_KEYS, GLOBAL_KEYS, WORK_KEYS, keys_of
@@ -57,7 +58,8 @@ def test_every_command_and_option_is_in_the_reference() -> None:
     for name in cli.table:
         command = cli.get_command(root, name)
         assert command is not None
-        for param in command.params:
+        below = [each.command for each in subcommands(click.Context(command))]
+        for param in [param for each in (command, *below) for param in each.params]:
             if isinstance(param, click.Option) and not param.hidden:
                 place = shown[name] + shown["Global options"]
                 assert max(param.opts, key=len) in place, (name, param.name)
@@ -81,7 +83,9 @@ def test_every_key_of_a_file_is_in_the_reference() -> None:
     for name in cli.table:
         command = cli.get_command(click.Context(cli), name)
         assert command is not None
-        taken = {key for key, option in keys_of(command).items() if not option.hidden}
+        groups = [each.command for each in subcommands(click.Context(command))]
+        options = [item for each in groups or [command] for item in keys_of(each).items()]
+        taken = {key for key, option in options if not option.hidden}
         said = re.findall(r"^\| `(\w+)` \|", shown.get(name.replace("-", "_"), ""), re.M)
         assert set(said) == taken - {*GLOBAL_KEYS}
     assert "`concurrency`" in shown["work"] and "`port`" in shown["serve"]

@@ -3,10 +3,19 @@
 import json
 import re
 import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
+from tests.life.serving import serving
 from tests.unit.cli.conftest import Ran, Sqsw
 from tests.unit.cli.test_terminal import on_terminal
 
@@ -27,6 +36,7 @@ def test_a_queue_without_problems(sqsw: Sqsw) -> None:
         "app": "ok",
         "queues": "ok",
         "file": "ok",
+        "clock": "skip",
         "calls": "ok",
         **{
             f"{queue}{what}": status
@@ -297,3 +307,120 @@ def test_a_damaged_file_is_found(sqsw: Sqsw, home: Path) -> None:
     assert check["name"] in ("file", "queues")
     assert "damaged" in check["detail"]
     assert "sqlite3 FILE .recover" in check["hint"]
+
+
+@contextmanager
+def server_with_date(date: Callable[[], str | None], status: int = 200) -> Iterator[str]:
+    """Run a server that answers ListQueues with a date of its own; yield its URL."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            body = b"{}" if status == 200 else b'{"__type": "RequestExpired", "message": "old"}'
+            self.send_response_only(status)
+            if (said := date()) is not None:
+                self.send_header("Date", said)
+            self.send_header("x-amzn-RequestId", "1")
+            self.send_header("Content-Type", "application/x-amz-json-1.0")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture
+def with_credentials(sqsw: Sqsw, monkeypatch: pytest.MonkeyPatch) -> Sqsw:
+    monkeypatch.delenv("SQSW_LOCAL")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "local")
+    monkeypatch.setenv("AWS_REGION", "local")
+    return sqsw
+
+
+def clock_check(sqsw: Sqsw, url: str) -> tuple[int, dict[str, str]]:
+    ran = sqsw(f"doctor --no-plugins --json --endpoint-url {url}")
+    (check,) = [one for one in ran.objects if one["name"] == "clock"]
+    return ran.code, check
+
+
+@pytest.mark.parametrize(
+    ("seconds", "status", "detail"),
+    [
+        (0, "ok", "within 5s of the clock of SQS"),
+        (4, "ok", "within 5s of the clock of SQS"),
+        (-4, "ok", "within 5s of the clock of SQS"),
+        (20, "warn", "behind the clock of SQS"),
+        (-20, "warn", "ahead of the clock of SQS"),
+        (90, "fail", "1m30s behind the clock of SQS"),
+        (-3600, "fail", "ahead of the clock of SQS"),
+    ],
+)
+def test_a_clock_that_is_off_is_found(
+    with_credentials: Sqsw, seconds: int, status: str, detail: str
+) -> None:
+    with server_with_date(lambda: formatdate(time.time() + seconds, usegmt=True)) as url:
+        code, check = clock_check(with_credentials, url)
+    assert check["status"] == status
+    assert detail in check["detail"]
+    assert (check["hint"] is None) == (status == "ok")
+    assert (code == 8) == (status == "fail")
+
+
+def test_a_refusal_has_the_date_too(with_credentials: Sqsw) -> None:
+    """AWS refuses every request of a machine whose clock is more than five minutes off."""
+    with server_with_date(lambda: formatdate(time.time() + 600, usegmt=True), 400) as url:
+        _, check = clock_check(with_credentials, url)
+    assert check["status"] == "fail"
+
+
+@pytest.mark.parametrize("date", [None, "soon"])
+def test_a_server_without_a_date_is_skipped(with_credentials: Sqsw, date: str | None) -> None:
+    with server_with_date(lambda: date) as url:
+        _, check = clock_check(with_credentials, url)
+    assert (check["status"], check["detail"]) == (
+        "skip",
+        "the answers of this server have no date",
+    )
+
+
+#: In a process of its own, because moto registers its handlers with every boto3 client.
+MOTO = """
+import sys
+from moto.server import ThreadedMotoServer
+server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+server.start()
+print(server.get_host_and_port()[1], flush=True)
+sys.stdin.read()
+server.stop()
+"""
+
+
+def test_the_clock_of_a_served_embedded_sqs(with_credentials: Sqsw) -> None:
+    with serving("--memory", cwd=with_credentials.home) as served:
+        assert clock_check(with_credentials, served.url)[1]["status"] == "ok"
+
+
+def test_the_clock_of_moto(with_credentials: Sqsw) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", MOTO],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as moto:
+        assert moto.stdin and moto.stdout
+        port = int(moto.stdout.readline())
+        assert clock_check(with_credentials, f"http://127.0.0.1:{port}")[1]["status"] == "ok"
+        moto.stdin.close()
