@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from datetime import datetime, timedelta
 from typing import Any, Generic, ParamSpec, Protocol, TypedDict, cast, overload
 
 from sqsw.core.arguments import bind_arguments
@@ -14,10 +15,11 @@ class AsyncTaskDelayArgs(TypedDict, total=False):
     """The keywords of :meth:`AsyncTask.delay` that are about the message and not about the job."""
 
     _content_type: str
-    _delay_seconds: float
+    _delay_seconds: float | timedelta
     _deduplication_id: str
     _group_id: str
     _job_id: str
+    _run_at: datetime
 
 
 #: names that no parameter of a job can have
@@ -104,7 +106,19 @@ class AsyncTask(Generic[P]):
         self,
         /,
         *args: Any,
-        _delay_seconds: float,
+        _delay_seconds: float | timedelta,
+        _content_type: str = ...,
+        _deduplication_id: str = ...,
+        _group_id: str = ...,
+        _job_id: str = ...,
+        **kwargs: Any,
+    ) -> str | None: ...
+    @overload
+    def delay(
+        self,
+        /,
+        *args: Any,
+        _run_at: datetime,
         _content_type: str = ...,
         _deduplication_id: str = ...,
         _group_id: str = ...,
@@ -141,9 +155,15 @@ class AsyncTask(Generic[P]):
     def delay(self, /, *args: Any, **kwargs: Any) -> str | None:
         """Send the call ``function(*args, **kwargs)`` as a job.
 
-        Keywords that begin with an underscore are about the message: ``_delay_seconds`` (0 to 900),
-        ``_group_id`` and ``_deduplication_id`` (FIFO), ``_content_type``, and ``_job_id``, which
-        replaces the job id that sqsw would make (1 to 128 printable ASCII characters, no spaces).
+        Keywords that begin with an underscore are about the message:
+
+        - ``_delay_seconds``: seconds or a timedelta, up to 15 minutes on standard queues; up to
+          366 days on all queues with ``SQSEnv(parking=…)``;
+        - ``_run_at``: a datetime with a time zone, instead of a delay;
+        - ``_group_id`` and ``_deduplication_id`` (FIFO);
+        - ``_content_type``;
+        - ``_job_id``, which replaces the job id that sqsw would make (1 to 128 printable ASCII
+          characters, no spaces).
 
         Returns
         -------
@@ -153,11 +173,12 @@ class AsyncTask(Generic[P]):
         Raises
         ------
         TypeError
-            The function cannot be called like this.
+            The function cannot be called like this, or has both a delay and a time to run at.
         UnboundTask
             The task belongs to a registry that no environment has taken yet.
         MessageRefused
-            SQS would not take the message, or the codec cannot carry a value.
+            SQS would not take the message, the codec cannot carry a value, the delay is too long,
+            or ``_run_at`` has no time zone.
         """
         return self.send(self.message_of(args, kwargs))
 
@@ -172,7 +193,8 @@ class AsyncTask(Generic[P]):
     def options(
         self,
         *,
-        delay: float | None = None,
+        delay: float | timedelta | None = None,
+        run_at: datetime | None = None,
         group: str | None = None,
         deduplication_id: str | None = None,
         job_id: str | None = None,
@@ -187,7 +209,9 @@ class AsyncTask(Generic[P]):
         Parameters
         ----------
         delay :
-            Seconds until the job can be received, 0 to 900; standard queues only.
+            Seconds until the job can be received, or a timedelta; see :meth:`delay`.
+        run_at :
+            When the job can be received: a datetime with a time zone, instead of a delay.
         group :
             The message group; on a FIFO queue the default is ``default``.
         deduplication_id :
@@ -200,6 +224,7 @@ class AsyncTask(Generic[P]):
         """
         given = {
             "_delay_seconds": delay,
+            "_run_at": run_at,
             "_group_id": group,
             "_deduplication_id": deduplication_id,
             "_job_id": job_id,

@@ -94,7 +94,10 @@ def sqs_session(_sqsw_guard: None) -> "Iterator[MemorySession]":
 def sqs_env(
     _sqsw_guard: None, sqs_session: "MemorySession", pytestconfig: pytest.Config
 ) -> "Iterator[SQSEnv]":
-    """The environment of the app in ``sqsw_app``, or a new one, connected to ``sqs_session``."""
+    """The environment of the app in ``sqsw_app``, or a new one, connected to ``sqs_session``.
+
+    If the app has a parking queue, it exists.
+    """
     from sqsw.sqs_env import SQSEnv
 
     app_path = pytestconfig.getini("sqsw_app")
@@ -104,6 +107,10 @@ def sqs_env(
     with env.connected_to(session=sqs_session):
         for registry in registries:
             registry.bind(env)
+        if env.parking_queue is not None:  # the app names it nowhere else, so tests need not
+            from sqsw.sqs_manage.create import create_parking_queue
+
+            create_parking_queue(env, env.parking_queue)
         yield env
 
 

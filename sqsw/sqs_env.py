@@ -34,12 +34,22 @@ from sqsw.queue.registrations import registrations_of, take_away
 from sqsw.shutdown_policies import NeverShutdown
 from sqsw.transport.client import ClientSource
 from sqsw.transport.endpoints import check_address, endpoint_of_environment
-from sqsw.transport.names import QueueRef, check_queue_name, name_of_url
+from sqsw.transport.names import (
+    QueueRef,
+    check_parking_queue_name,
+    check_queue_name,
+    has_only_parked_jobs,
+    is_plain_queue_name,
+    name_of_url,
+)
 from sqsw.transport.queue_client import QueueClient
 from sqsw.transport.queue_lookup import queue_urls
 
 if TYPE_CHECKING:
     from sqsw.core.reports import WorkerReport
+    from sqsw.parking.parking_lane import ParkingLane
+    from sqsw.parking.places import ParkingPlace
+    from sqsw.parking.queue_parking import QueueParking
     from sqsw.queue.work_off import WorkOffResult
 
 P = ParamSpec("P")
@@ -89,11 +99,18 @@ class SQSEnv:
         Whether jobs can have arguments such as ``datetime``, ``UUID``, ``Decimal``, dataclasses
         and pydantic models. They are sent as plain JSON and restored by the annotations of the
         function. It requires ``sqsw[typed]``. Processors can override this.
+    parking :
+        Where jobs wait that are due later than SQS can delay a message: the name of a standard
+        queue without the prefix, made by ``create_parking_queue()``, or a
+        :class:`~sqsw.parking.places.ParkingPlace`. Workers send the jobs of the queue when they
+        are due. None uses the name in ``SQSW_PARKING``, if set.
 
     Raises
     ------
     ContentTypeRefused
         There is no codec for ``codec``.
+    SettingsError
+        ``parking`` is the name of a FIFO queue, or not the name of a queue.
     """
 
     def __init__(
@@ -114,10 +131,13 @@ class SQSEnv:
         region: str | None = None,
         wire: bool = True,
         typed_arguments: bool = False,
+        parking: "str | ParkingPlace | None" = None,
         **failure: Unpack[FailureOptions],
     ) -> None:
         codec_for_sending(codec)
         check_accept(accept)
+        if isinstance(parking, str):
+            check_parking_queue_name(parking)
         self.session = session
         self.codec = codec
         self.accept = accept
@@ -138,6 +158,8 @@ class SQSEnv:
         self._endpoint_url = endpoint_url
         self._region = region
         self._wire = wire
+        self._parking = parking
+        self._queue_parking: QueueParking | None = None
         self._clients: ClientSource | None = None
         self._lock = ProcessLock(threading.RLock)
 
@@ -226,7 +248,7 @@ class SQSEnv:
                 self._forget_clients()
 
     def _forget_clients(self) -> None:
-        self._clients = None
+        self._clients = self._queue_parking = None
         for queue in self.queues.values():
             queue.forget_client()
 
@@ -394,8 +416,8 @@ class SQSEnv:
         ValueError
             The name was already used with another queue URL.
         SettingsError
-            The name was already used with another class, policy or ``accept``; or it is empty, or
-            contains a space or a control character.
+            The name was already used with another class, policy or ``accept``; it is that of the
+            parking queue; or it is empty, or contains a space or a control character.
         TypeError
             The name is not a str.
         """
@@ -404,6 +426,8 @@ class SQSEnv:
         with self._lock.here:
             known = self.queues.get(queue_name)
             if known is None:
+                if queue_name == self.parking_queue:
+                    raise has_only_parked_jobs(queue_name)
                 options = {"queue_url": queue_url, "accept": accept, "middlewares": middlewares}
                 known = self.queues[queue_name] = (queue_maker or JobQueue)(
                     env=self,
@@ -578,6 +602,62 @@ class SQSEnv:
         session = self.clients.session
         return session.clock if self.clients.embedded is not None else time.time
 
+    @property
+    def parking_queue(self) -> str | None:
+        """The name of the parking queue without the prefix; None if there is no such queue.
+
+        Raises
+        ------
+        SettingsError
+            ``SQSW_PARKING`` is the name of a FIFO queue, or not the name of a queue.
+        """
+        if self._parking is None:
+            name = os.environ.get("SQSW_PARKING")
+            return check_parking_queue_name(name) if name else None
+        return self._parking if isinstance(self._parking, str) else None
+
+    @property
+    def parking_place(self) -> "ParkingPlace | None":
+        """Where jobs wait that are due later than SQS can delay a message; None: nowhere."""
+        name = self.parking_queue
+        if name is None:
+            return None if isinstance(self._parking, str) else self._parking
+        from sqsw.parking.queue_parking import QueueParking  # only for environments with parking
+
+        with self._lock.here:
+            if self._queue_parking is None or self._queue_parking.client.name != name:
+                self._queue_parking = QueueParking(self.make_queue_client(name), self.wall_clock)
+            return self._queue_parking
+
+    def parking_lane(self) -> "ParkingLane | None":
+        """Return what sends the jobs of the parking queue; None if there is no such queue.
+
+        Raises
+        ------
+        SettingsError
+            A function is registered for the parking queue.
+        """
+        name = self.parking_queue
+        if name is None:
+            return None
+        from sqsw.parking.parking_lane import ParkingLane  # only for environments with parking
+
+        client = self.make_queue_client(name)
+        for worked in self._worked_names():
+            if self._known(worked).client.sqs_name == client.sqs_name:
+                raise has_only_parked_jobs(worked)
+        return ParkingLane(client, self._queue_of_parked_job, self.events, self.wall_clock)
+
+    def _queue_of_parked_job(self, name: str) -> QueueClient | None:
+        """Return the queue that a parked message names; None if it cannot be one of ours.
+
+        Anyone who can send to the parking queue chooses the name, so it cannot be an address.
+        """
+        queue = self.queues.get(name)
+        if queue is not None:
+            return queue.client
+        return self.make_queue_client(name) if is_plain_queue_name(name) else None
+
     def companions(self, *, schedule: bool = True, parking: bool = True) -> list[Companion]:
         """Return what a worker of this environment does next to its jobs.
 
@@ -585,8 +665,14 @@ class SQSEnv:
         ----------
         schedule, parking :
             Whether to send the ticks of the schedules, and the parked jobs that are due.
+
+        Raises
+        ------
+        SettingsError
+            A function is registered for the parking queue.
         """
-        return []
+        lane = self.parking_lane()  # also to find jobs on the parking queue, in all processes
+        return [lane] if parking and lane is not None else []
 
     def process_batch(self, queue_name: str, wait_seconds: float = 0) -> BatchProcessingResult:
         """Receive once from this queue, and run the received jobs one by one."""
@@ -597,7 +683,8 @@ class SQSEnv:
     ) -> "WorkOffResult":
         """Run all queued jobs and the jobs that they send, without waiting. For tests.
 
-        If no job can be received, the clock of the queues moves to the next delayed or hidden job.
+        If no job can be received, the clock of the queues moves to the next delayed, hidden or
+        parked job.
         Jobs run one at a time, in this thread. The coroutines of one call share an event loop, and
         can share clients that belong to it.
 
@@ -606,8 +693,9 @@ class SQSEnv:
         max_attempts :
             Stop after this many attempts.
         max_seconds :
-            Maximum total time to move the clock. This ends a job that always fails and has no
-            dead-letter queue.
+            Maximum total time to move the clock, 12 hours if it is not given. This ends a job that
+            always fails and has no dead-letter queue. For jobs that are parked for longer, it must
+            be higher.
 
         Returns
         -------
@@ -633,7 +721,14 @@ class SQSEnv:
             )
         existing = self.get_all_known_queues()
         queues = [self._known(name) for name in self._worked_names() if name in existing]
-        result = work_off(queues, session.clock, max_attempts=max_attempts, max_seconds=max_seconds)
+        lane = self.parking_lane()
+        result = work_off(
+            queues,
+            session.clock,
+            max_attempts=max_attempts,
+            max_seconds=max_seconds,
+            parking=lane if lane is not None and lane.name in existing else None,
+        )
         depths = DepthReader(self)
         for name in self.get_all_known_queues():
             depth = depths.read(name)

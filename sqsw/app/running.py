@@ -16,7 +16,12 @@ from sqsw.queue.job_queue import JobQueue
 from sqsw.queue.raw_queue import RawQueue
 from sqsw.queue.work import never, work_queues
 from sqsw.sqs_env import SQSEnv
-from sqsw.transport.names import dead_letter_name, is_fifo, source_by_name
+from sqsw.transport.names import (
+    dead_letter_name,
+    has_only_parked_jobs,
+    is_fifo,
+    source_by_name,
+)
 from sqsw.worker.crash_notes import keep_crash_notes
 
 if TYPE_CHECKING:
@@ -40,7 +45,8 @@ def queues_to_work(
     TaskNotFound
         A queue has no registered jobs.
     SettingsError
-        No jobs are registered at all, or ``processors_from`` is used with several queues.
+        A queue is the parking queue, no jobs are registered at all, or ``processors_from`` is used
+        with several queues.
     """
     known = sorted({registration.queue_name for registration in env.registrations()})
     if processors_from is not None:
@@ -62,7 +68,10 @@ def queues_to_work(
             next="load an app with jobs, such as myapp.tasks:env",
         )
     for share in shares:
-        _refuse_unregistered(env.queue_client(share.queue_name).name, known)
+        name = env.queue_client(share.queue_name).name
+        if name == env.parking_queue:
+            raise has_only_parked_jobs(name)
+        _refuse_unregistered(name, known)
     return list(shares) or [QueueShare(name) for name in known]
 
 

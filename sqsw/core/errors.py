@@ -140,6 +140,7 @@ class SettingsError(SQSError):
             "no_wait",
             "one_queue",
             "other_region",
+            "parking",
         ]
         | None
     ) = None
@@ -172,12 +173,15 @@ class QueueNotFound(SQSError):
 
     Attributes
     ----------
+    reason :
+        ``parking`` if it would be the parking queue, which needs a retention of 14 days.
     location :
         The embedded SQS that was asked.
     account :
         The other account that was asked, if the queue was named by an ARN.
     """
 
+    reason: Literal["parking"] | None = None
     queue: str | None = None
     location: str | None = None
     account: str | None = None
@@ -294,7 +298,7 @@ class JobNotStarted(SQSError):
 class MessageRefused(SQSError):
     """SQS would refuse this message, so it was not sent; ``delay`` is in seconds."""
 
-    reason: Literal["delay_on_fifo", "needs_deduplication_id"] | None = None
+    reason: Literal["delay_on_fifo", "needs_deduplication_id", "needs_parking"] | None = None
     queue: str | None = None
     delay: int | None = None
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import field
+from datetime import datetime
 from typing import Literal
 
 from sqsw.core.batch_result import BatchProcessingResult
@@ -120,6 +121,7 @@ QueueReason = Literal[
     "visibility_timeout",
     "dead_letters",
     "no_room",
+    "parked_too_old",
     RetryReason,
 ]
 
@@ -375,6 +377,47 @@ class BatchFinished(Event):
     """The messages of one call to SQS were settled."""
 
     result: BatchProcessingResult
+
+
+@record(repr=False, eq=False)
+class ParkedSent(Event):
+    """A parked job was sent to its queue.
+
+    Attributes
+    ----------
+    queue_name, job_id :
+        The queue, without prefix, and the job.
+    due :
+        When the job was due, in UTC.
+    late_seconds :
+        How many seconds later it was sent.
+    """
+
+    queue_name: str
+    job_id: str
+    due: datetime
+    late_seconds: float
+
+
+@record(repr=False, eq=False)
+class ParkedFailed(Event):
+    """Parked jobs could not be sent to their queue. They stay parked.
+
+    Published once for each queue and reason, until the queue gets a parked job.
+
+    Attributes
+    ----------
+    queue_name :
+        The queue, without prefix. For a message that is not a parked job, it is the parking queue.
+    reason :
+        Why it failed, in words.
+    retry_seconds :
+        Seconds until the next attempt.
+    """
+
+    queue_name: str
+    reason: str
+    retry_seconds: float
 
 
 @record(repr=False, eq=False)

@@ -38,6 +38,8 @@ from sqsw.core.events import (
     JobUnrun,
     LeaseLost,
     MessageEvent,
+    ParkedFailed,
+    ParkedSent,
     QueueWarning,
     QuietStarted,
     ReceiveDone,
@@ -83,6 +85,8 @@ _LINES: Mapping[type[Event], tuple[str, int]] = {
     ReceiveDone: ("receive_done", logging.INFO),
     QueueWarning: ("queue_warning", logging.WARNING),
     RetriesPlanned: ("retries_planned", logging.INFO),
+    ParkedSent: ("parked_sent", logging.DEBUG),
+    ParkedFailed: ("parked_failed", logging.WARNING),
     ChildExited: ("child_exited", logging.ERROR),
     ChildReplaced: ("child_replaced", logging.INFO),
     Reloading: ("reloading", logging.INFO),
@@ -95,7 +99,7 @@ _LINES: Mapping[type[Event], tuple[str, int]] = {
 }
 
 #: frequent events that are only logged, so those below the level need not be created
-_ONLY_LOGGED = (JobStarted, JobDone)
+_ONLY_LOGGED = (JobStarted, JobDone, ParkedSent)
 
 
 def ensure_logged(events: EventBus) -> None:
@@ -244,6 +248,25 @@ class LogListener:
             max_receives=event.horizon.max_receives,
             dead_letter_queue=event.dead_letter_queue,
         )
+
+    def parked_sent(self, event: ParkedSent) -> None:
+        self._log(
+            event,
+            queue=event.queue_name,
+            job_id=event.job_id,
+            due=event.due.isoformat(),
+            late_s=round(event.late_seconds, 3),
+        )
+
+    def parked_failed(self, event: ParkedFailed) -> None:
+        """Log this at most once a minute per queue, because senders choose its name."""
+        if self._is_time("parked", event.queue_name[:_NAME_LENGTH]):
+            self._log(
+                event,
+                queue=event.queue_name[:_NAME_LENGTH],
+                reason=without_secrets(event.reason)[:_REASON_LENGTH],
+                retry_s=round(event.retry_seconds, 3),
+            )
 
     def child_exited(self, event: ChildExited) -> None:
         self._log(event, pid=event.pid, exit_code=event.exit_code, reason=event.reason)

@@ -19,6 +19,8 @@ from sqsw.core.events import (
     JobStarted,
     JobUnknown,
     LeaseLost,
+    ParkedFailed,
+    ParkedSent,
     ReceiveDone,
     ReceiveError,
     RequestSent,
@@ -79,6 +81,17 @@ class Metrics:
         self._leases: Counter = Counter(
             "sqsw_leases_lost", "Leases that ended too early.", ["queue"], registry=registry
         )
+        self._parked: Counter = Counter(
+            "sqsw_parked_jobs_sent",
+            "Parked jobs that were sent to their queue.",
+            ["queue"],
+            registry=registry,
+        )
+        self._parked_failures: Counter = Counter(
+            "sqsw_parked_failures",
+            "Reasons why parked jobs could not be sent, each once until its queue gets a job.",
+            registry=registry,
+        )
         self._receives: Counter = Counter(
             "sqsw_receives",
             "Receives by result.",
@@ -104,6 +117,8 @@ class Metrics:
             JobStarted,
             JobUnknown,
             LeaseLost,
+            ParkedFailed,
+            ParkedSent,
             ReceiveDone,
             ReceiveError,
             RequestSent,
@@ -124,6 +139,10 @@ class Metrics:
             self._dead.labels(name, _label(event), verdict).inc()
         elif isinstance(event, LeaseLost):
             self._leases.labels(event.message.queue_name).inc()
+        elif isinstance(event, ParkedSent):
+            self._parked.labels(event.queue_name).inc()
+        elif isinstance(event, ParkedFailed):
+            self._parked_failures.inc()
         elif isinstance(event, ReceiveDone):
             self._receives.labels(event.queue_name, "filled" if event.count else "empty").inc()
             self._messages.labels(event.queue_name).inc(event.count)

@@ -2,8 +2,9 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from sqsw.backoff_policies import retry_horizon
 from sqsw.batching import NoBatching
@@ -25,8 +26,11 @@ from sqsw.middleware.send_chain import OutgoingEntry, call_before_send
 from sqsw.processors import as_result
 from sqsw.queue.queue_env import QueueEnv
 from sqsw.shutdown_policies import NEVER_SHUTDOWN
-from sqsw.transport.batches import Entry, check_with_spare, fit_to_queue
+from sqsw.transport.batches import Entry, check_entry, check_with_spare, fit_to_queue
 from sqsw.transport.queue_client import QueueClient
+
+if TYPE_CHECKING:
+    from sqsw.parking.places import ParkingPlace
 
 
 class GenericQueue(ABC):
@@ -187,18 +191,73 @@ class GenericQueue(ABC):
 
     # -- sending -----------------------------------------------------------------------------
 
-    def _complete(self, entry: Entry, job_name: str | None, job_id: str | None) -> None:
+    def _delay(
+        self, entry: Entry, delay: float | timedelta | None, run_at: datetime | None
+    ) -> datetime | None:
+        """Set the delay of an entry if SQS can delay it; otherwise return when the job is due.
+
+        Raises
+        ------
+        TypeError
+            Both were given, or ``run_at`` is not a datetime.
+        MessageRefused
+            The delay is out of range, or ``run_at`` has no time zone.
+        """
+        if delay is None and run_at is None:
+            return None
+        from sqsw.parking.delays import delay_entry  # most jobs are not delayed
+
+        return delay_entry(
+            entry,
+            delay,
+            run_at,
+            queue_name=self.name,
+            is_fifo=self.client.is_fifo,
+            can_park=self.env.parking_place is not None,
+            now=self.env.wall_clock(),
+        )
+
+    def _parking_place(self) -> "ParkingPlace":
+        place = self.env.parking_place
+        if place is None:  # it was, when the delay was checked
+            raise SettingsError("the environment has no parking place any more")
+        return place
+
+    def _complete(
+        self,
+        entry: Entry,
+        job_name: str | None,
+        job_id: str | None,
+        due: datetime | None = None,
+    ) -> None:
         """Complete an entry, pass it through the middlewares, and check it.
+
+        Parameters
+        ----------
+        due :
+            When the job is due if it must be parked; None: SQS can delay it.
 
         Raises
         ------
         MessageRefused
-            ``job_id`` is not valid, a middleware failed, or SQS would refuse the entry.
+            ``job_id`` is not valid, a middleware failed, SQS would refuse the entry, or the parking
+            place cannot keep it.
         """
         fit_to_queue(entry, is_fifo=self.client.is_fifo, queue_name=self.name)
         add_job_id(entry, job_id)
         call_before_send(self.middlewares, OutgoingEntry(self.name, job_name, entry))
-        check_with_spare(entry, SQSW if job_id is None else None)
+        if due is None:
+            check_with_spare(entry, SQSW if job_id is None else None)
+        else:
+            entry.pop("DelaySeconds", None)  # a middleware can have added it
+            check_entry(entry)
+            self._parking_place().check(entry, self.client, due)
+
+    def _send(self, entry: Entry, due: datetime | None) -> str:
+        """Send a complete entry, or park it; return the message id."""
+        if due is None:
+            return str(self.client.send(entry)["MessageId"])
+        return self._parking_place().park(entry, self.client, due)
 
     # -- running jobs ------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 from functools import wraps
 from typing import Any, Literal, ParamSpec, TypeVar, Unpack, overload
 
@@ -65,7 +66,7 @@ class JobQueue(GenericQueue):
         super().__init__(*args, **kwargs)
         self.processors: dict[str, Processor] = {}
         self.sources: dict[str, str] = {}
-        self._outbox = Outbox(lambda: self.client)
+        self._outbox = Outbox(lambda: self.client, self._parking_place)
 
     # -- registering -------------------------------------------------------------------------
 
@@ -225,10 +226,11 @@ class JobQueue(GenericQueue):
         job_name: str | None = None,
         /,
         _content_type: str | None = None,
-        _delay_seconds: float | None = None,
+        _delay_seconds: float | timedelta | None = None,
         _deduplication_id: str | None = None,
         _group_id: str | None = None,
         _job_id: str | None = None,
+        _run_at: datetime | None = None,
         **job_kwargs: Any,
     ) -> str | None:
         """Send a job.
@@ -241,13 +243,18 @@ class JobQueue(GenericQueue):
         _content_type :
             The codec; None for the codec of the environment.
         _delay_seconds :
-            Seconds until the job can be received, 0 to 900; standard queues only.
+            Seconds until the job can be received, or a timedelta. SQS delays a job of a standard
+            queue by 0 to 900 seconds. Longer delays, up to 366 days, and all delays on FIFO queues
+            need ``SQSEnv(parking=…)``.
         _deduplication_id :
             The deduplication ID; FIFO queues only.
         _group_id :
             The message group; None: ``default`` on FIFO queues.
         _job_id :
             The job id, 1 to 128 printable ASCII characters without spaces; None makes a new one.
+        _run_at :
+            When the job can be received: a datetime with a time zone, instead of a delay. A time in
+            the past means now.
 
         Returns
         -------
@@ -257,9 +264,12 @@ class JobQueue(GenericQueue):
         Raises
         ------
         MessageRefused
-            SQS would refuse the message, or the codec cannot encode a value.
+            SQS would refuse the message, the codec cannot encode a value, the delay is too long, or
+            ``_run_at`` has no time zone.
         QueueNotFound
-            The queue does not exist.
+            The queue, or the parking queue, does not exist.
+        TypeError
+            Both ``_delay_seconds`` and ``_run_at`` are given.
         """
         if job_name is None:
             if "job_name" not in job_kwargs:
@@ -276,11 +286,10 @@ class JobQueue(GenericQueue):
             job_kwargs,
             self.env.context.to_dict(),
             content_type,
-            delay_seconds=_delay_seconds,
             deduplication_id=_deduplication_id,
             group_id=_group_id,
         )
-        return self._put(entry, job_name, _job_id)
+        return self._put(entry, job_name, _job_id, self._delay(entry, _delay_seconds, _run_at))
 
     def add_raw_job(
         self,
@@ -288,10 +297,11 @@ class JobQueue(GenericQueue):
         message_body: str,
         job_context: str = "{}",
         content_type: str = "json",
-        delay_seconds: float | None = None,
+        delay_seconds: float | timedelta | None = None,
         deduplication_id: str | None = None,
         group_id: str | None = None,
         job_id: str | None = None,
+        run_at: datetime | None = None,
     ) -> str | None:
         """Send a job whose body and context are encoded already; see :meth:`add_job`."""
         job_name = plain_job_name(job_name)
@@ -300,18 +310,19 @@ class JobQueue(GenericQueue):
             message_body,
             job_context,
             content_type,
-            delay_seconds=delay_seconds,
             deduplication_id=deduplication_id,
             group_id=group_id,
         )
-        return self._put(entry, job_name, job_id)
+        return self._put(entry, job_name, job_id, self._delay(entry, delay_seconds, run_at))
 
-    def _put(self, entry: Entry, job_name: str, job_id: str | None) -> str | None:
-        self._complete(entry, job_name, job_id)
+    def _put(
+        self, entry: Entry, job_name: str, job_id: str | None, due: datetime | None
+    ) -> str | None:
+        self._complete(entry, job_name, job_id, due)
         if self._outbox.is_open:
-            self._outbox.add(entry)
+            self._outbox.add(entry, due)
             return None
-        return str(self.client.send(entry)["MessageId"])
+        return self._send(entry, due)
 
     def add_batch(self) -> JobBlock:
         """Collect the jobs that are added inside the block, and send them ten at a time.

@@ -5,8 +5,9 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from datetime import datetime
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqsw.core.errors import SQSBatchError, SQSError
 from sqsw.core.limits import MAX_BATCH_ENTRIES, MAX_MESSAGE_BYTES
@@ -14,6 +15,30 @@ from sqsw.transport.batches import Entry, EntryFailure, entry_bytes
 from sqsw.transport.queue_client import QueueClient
 from sqsw.transport.sending import send_entries
 from sqsw.transport.service_errors import HOW_TO_DEDUPLICATE, misses_deduplication_id
+
+if TYPE_CHECKING:
+    from sqsw.parking.places import ParkingPlace
+
+
+@dataclass
+class _Collected:
+    """An entry, the number of entries added before it, and when it is due if it must be parked."""
+
+    place: int
+    entry: Entry
+    due: datetime | None
+
+
+@dataclass
+class _Line:
+    """Entries that go out with the same call, and their bytes."""
+
+    entries: list[_Collected] = field(default_factory=list)
+    size: int = 0
+
+    def take(self) -> list[_Collected]:
+        taken, self.entries, self.size = self.entries, [], 0
+        return taken
 
 
 @dataclass
@@ -25,10 +50,8 @@ class _Batch:
     #: for each open block, the number of entries added before it
     blocks: list[int] = field(default_factory=list)
     added: int = 0
-    #: entries that are not sent yet, each with the number of entries added before it
-    entries: list[tuple[int, Entry]] = field(default_factory=list)
-    #: their bytes
-    size: int = 0
+    #: entries that are not sent yet: those for the queue, and those to park
+    lines: "tuple[_Line, _Line]" = field(default_factory=lambda: (_Line(), _Line()))
     # asyncio.to_thread() takes the context along, and the open batch with it.
     lock: threading.Lock = field(default_factory=threading.Lock)
     failed: list[dict[str, Any]] = field(default_factory=list)
@@ -43,8 +66,11 @@ class Outbox:
     is lost to the exception.
     """
 
-    def __init__(self, client: Callable[[], QueueClient]) -> None:
+    def __init__(
+        self, client: Callable[[], QueueClient], place: Callable[[], "ParkingPlace"]
+    ) -> None:
         self._client = client
+        self._place = place
         self._open: ContextVar[_Batch | None] = ContextVar("sqsw_outbox", default=None)
 
     @property
@@ -60,18 +86,25 @@ class Outbox:
             self._open.set(batch)
         batch.blocks.append(batch.added)
 
-    def add(self, entry: Entry) -> None:
-        """Collect an entry; ten of them are sent, or fewer that fill a call."""
+    def add(self, entry: Entry, due: datetime | None = None) -> None:
+        """Collect an entry; ten of them are sent, or fewer that fill a call.
+
+        Parameters
+        ----------
+        due :
+            When the job is due if it must be parked; None: SQS can delay it.
+        """
         batch, size = self._batch(), entry_bytes(entry)
-        full: list[list[Entry]] = []
+        line = batch.lines[due is not None]
+        full: list[list[_Collected]] = []
         with batch.lock:
-            if batch.size + size > MAX_MESSAGE_BYTES:
-                full.append(_take(batch))
-            batch.entries.append((batch.added, entry))
+            if line.size + size > MAX_MESSAGE_BYTES:
+                full.append(line.take())
+            line.entries.append(_Collected(batch.added, entry, due))
             batch.added += 1
-            batch.size += size
-            if len(batch.entries) >= MAX_BATCH_ENTRIES:
-                full.append(_take(batch))
+            line.size += size
+            if len(line.entries) >= MAX_BATCH_ENTRIES:
+                full.append(line.take())
         for entries in full:
             self._send(batch, entries)
 
@@ -91,8 +124,9 @@ class Outbox:
         """Leave the block, and forget the entries that were added in it and are not sent yet."""
         batch = self._batch()
         with batch.lock:
-            batch.entries = [each for each in batch.entries if each[0] < batch.blocks[-1]]
-            batch.size = sum(entry_bytes(entry) for _, entry in batch.entries)
+            for line in batch.lines:
+                line.entries = [each for each in line.entries if each.place < batch.blocks[-1]]
+                line.size = sum(entry_bytes(each.entry) for each in line.entries)
         self.leave()
 
     def leave(self) -> "_Batch | None":
@@ -107,16 +141,24 @@ class Outbox:
     def finish(self, batch: "_Batch") -> None:
         """Send the rest of a batch that was left; raises as :meth:`close` does."""
         with batch.lock:
-            entries = _take(batch)
-        self._send(batch, entries)
+            taken = [line.take() for line in batch.lines]
+        for entries in taken:
+            self._send(batch, entries)
         if batch.failed:
             raise _batch_error(self._client().name, batch.failed)
 
-    def _send(self, batch: _Batch, entries: Sequence[Entry]) -> None:
-        if entries:
-            failed = _send(self._client(), entries, batch.stopped)
-            with batch.lock:
-                batch.failed += failed
+    def _send(self, batch: _Batch, collected: Sequence[_Collected]) -> None:
+        if not collected:
+            return
+        entries, client = [each.entry for each in collected], self._client()
+        dues = [each.due for each in collected if each.due is not None]
+        failed = (
+            _send(client, entries, batch.stopped)
+            if not dues
+            else _park(self._place, client, entries, dues)
+        )
+        with batch.lock:
+            batch.failed += failed
 
     def _current(self) -> _Batch | None:
         batch = self._open.get()
@@ -171,12 +213,6 @@ class JobBatch:
             await asyncio.to_thread(self._outbox.finish, batch)
 
 
-def _take(batch: _Batch) -> list[Entry]:
-    entries = [entry for _, entry in batch.entries]
-    batch.entries, batch.size = [], 0
-    return entries
-
-
 def _batch_error(queue_name: str, failed: Sequence[Mapping[str, Any]]) -> SQSBatchError:
     reasons = sorted({f"{failure['Code']}: {failure['Message']}" for failure in failed})
     message = f"{len(failed)} job(s) of the batch were not sent to {queue_name!r}"
@@ -202,11 +238,28 @@ def _send(client: QueueClient, entries: Sequence[Entry], stopped: set[str]) -> l
     try:
         failures = send_entries(client, entries, stopped).failures
     except SQSError as error:
-        # The call as a whole, and so each of its entries; the caller gets them all back.
-        code, reason = error.code or type(error).__name__, error.why or error.message
-        failures = {
-            index: EntryFailure(index, code, reason, False) for index in range(len(entries))
-        }
+        failures = _all_failed(entries, error)
         if client.is_fifo:
             stopped.update(entry["MessageGroupId"] for entry in entries)
     return [failure.as_error(entries[index]) for index, failure in sorted(failures.items())]
+
+
+def _park(
+    place: Callable[[], "ParkingPlace"],
+    client: QueueClient,
+    entries: Sequence[Entry],
+    dues: Sequence[datetime],
+) -> list[dict[str, Any]]:
+    """Return the entries that were not parked, as SQSBatchError has them."""
+    try:
+        refused = place().park_batch(entries, client, dues)
+        failures = {failure.index: failure for failure in refused}
+    except SQSError as error:
+        failures = _all_failed(entries, error)
+    return [failure.as_error(entries[index]) for index, failure in sorted(failures.items())]
+
+
+def _all_failed(entries: Sequence[Entry], error: SQSError) -> dict[int, EntryFailure]:
+    """Return the failures of a call that failed as a whole; the caller gets all entries back."""
+    code, reason = error.code or type(error).__name__, error.why or error.message
+    return {index: EntryFailure(index, code, reason, False) for index in range(len(entries))}

@@ -1,14 +1,17 @@
 """The environment, as far as its queues need it."""
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sqsw.context import SQSContext
-from sqsw.core.contracts import Backoff, Companion
+from sqsw.core.contracts import Backoff, Companion, WallClock
 from sqsw.core.event_bus import EventBus
 from sqsw.core.failure_rules import FailureRules
 from sqsw.middleware.chain import Middleware
 from sqsw.transport.queue_client import QueueClient
+
+if TYPE_CHECKING:
+    from sqsw.parking.places import ParkingPlace
 
 
 class QueueEnv(Protocol):
@@ -26,6 +29,12 @@ class QueueEnv(Protocol):
 
     @property
     def registration_source(self) -> str: ...
+
+    @property
+    def wall_clock(self) -> WallClock: ...
+
+    @property
+    def parking_place(self) -> "ParkingPlace | None": ...
 
     def companions(self) -> Sequence[Companion]: ...
 

@@ -1,6 +1,7 @@
 """A raw queue: one function for all messages."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -66,22 +67,28 @@ class RawQueue(GenericQueue):
     def add_raw_job(
         self,
         message_body: str,
-        delay_seconds: int = 0,
+        delay_seconds: float | timedelta = 0,
         deduplication_id: str | None = None,
         group_id: str | None = None,
         job_id: str | None = None,
+        run_at: datetime | None = None,
     ) -> str:
         """Send a body without encoding it.
 
         Parameters
         ----------
         delay_seconds :
-            Seconds until the message can be received, 0 to 900; standard queues only.
+            Seconds until the message can be received, or a timedelta. SQS delays a message of a
+            standard queue by 0 to 900 seconds. Longer delays, up to 366 days, and all delays on
+            FIFO queues need ``SQSEnv(parking=…)``.
         deduplication_id, group_id :
             The deduplication ID and the message group; for FIFO queues, where the group defaults to
             ``default``.
         job_id :
             The job id, 1 to 128 printable ASCII characters without spaces; None makes a new one.
+        run_at :
+            When the message can be received: a datetime with a time zone, instead of a delay. A
+            time in the past means now.
 
         Returns
         -------
@@ -91,16 +98,14 @@ class RawQueue(GenericQueue):
         Raises
         ------
         MessageRefused
-            SQS would refuse the message.
+            SQS would refuse the message, the delay is too long, or ``run_at`` has no time zone.
+        TypeError
+            Both ``delay_seconds`` and ``run_at`` are given.
         """
-        entry = raw_entry(
-            message_body,
-            delay_seconds=delay_seconds or None,
-            deduplication_id=deduplication_id,
-            group_id=group_id,
-        )
-        self._complete(entry, None, job_id)
-        return str(self.client.send(entry)["MessageId"])
+        entry = raw_entry(message_body, deduplication_id=deduplication_id, group_id=group_id)
+        due = self._delay(entry, delay_seconds or None, run_at)
+        self._complete(entry, None, job_id, due)
+        return self._send(entry, due)
 
     def look_up(self, message: Message) -> JobKey:
         processor = self.processor

@@ -27,6 +27,17 @@ class WorkedQueue(Protocol):
     def process_batch(self) -> BatchProcessingResult: ...
 
 
+class ParkedJobs(Protocol):
+    """All that is needed of a parking lane."""
+
+    @property
+    def client(self) -> QueueClient: ...
+
+    def step(self) -> int:
+        """Receive parked jobs, and send those that are due; return how many were received."""
+        ...
+
+
 @dataclass(slots=True)
 class WorkOffResult:
     """What :meth:`sqsw.SQSEnv.work_off` did.
@@ -54,15 +65,21 @@ class WorkOffResult:
 
 
 def work_off(
-    queues: Sequence[WorkedQueue], clock: MovableClock, *, max_attempts: int, max_seconds: float
+    queues: Sequence[WorkedQueue],
+    clock: MovableClock,
+    *,
+    max_attempts: int,
+    max_seconds: float,
+    parking: ParkedJobs | None = None,
 ) -> WorkOffResult:
     """Run jobs until none is left, or a bound is met; ``left`` of the result is empty."""
     result = WorkOffResult()
+    clients = [queue.client for queue in queues] + ([] if parking is None else [parking.client])
     with shared_loop():  # as in a worker: jobs can share an async client or a connection pool
         while result.succeeded + result.failed < max_attempts:
-            if _run_what_is_due(queues, result):
+            if (parking is not None and parking.step()) or _run_what_is_due(queues, result):
                 continue
-            waits = [queue.client.seconds_until_due() for queue in queues]
+            waits = [client.seconds_until_due() for client in clients]
             wait = min((seconds for seconds in waits if seconds is not None), default=None)
             if wait is None or result.moved_seconds + wait > max_seconds:
                 break

@@ -8,6 +8,7 @@ from sqsw.core.redrive_policy import RedrivePolicy, redrive_target
 from sqsw.core.settings import QueueSettings, check_bounds
 from sqsw.sqs_manage.describe import QueueReport
 from sqsw.sqs_manage.manage_env import ManageEnv
+from sqsw.sqs_manage.parking_queue import PARKING_ATTRIBUTES, PARKING_TAGS
 from sqsw.sqs_manage.plan import QueuePlan, WantedQueue
 from sqsw.sqs_manage.queue_calls import make_queue
 from sqsw.transport.names import dead_letter_name, is_fifo, name_of_arn, source_by_name
@@ -130,6 +131,64 @@ def create_queue(
     )
 
 
+def create_parking_queue(
+    env: ManageEnv,
+    queue_name: str,
+    *,
+    attributes: Mapping[str, str] = {},
+    tags: Mapping[str, str] = {},
+    update: bool = False,
+    dry_run: bool = False,
+) -> QueueReport:
+    """Create the queue in which jobs wait that are delayed for more than 15 minutes.
+
+    It keeps messages for 14 days, has no dead-letter queue, and has the tag ``sqsw=parking``.
+
+    Parameters
+    ----------
+    queue_name :
+        The name of a standard queue, without the prefix.
+    attributes, tags :
+        Further attributes and tags, as for :func:`create_queue`.
+    update, dry_run :
+        As for :func:`create_queue`. An update also removes the redrive policy.
+
+    Returns
+    -------
+    QueueReport
+        The queue, with the action ``created``, ``unchanged``, ``updated``, ``would_create`` or
+        ``would_update``.
+
+    Raises
+    ------
+    SettingsError
+        The name is that of a FIFO queue.
+    QueueDiffers
+        The queue exists with other settings, and ``update`` is False. Nothing was changed.
+    SQSError
+        SQS refuses a value.
+    """
+    if is_fifo(queue_name):
+        raise SettingsError(
+            f"the FIFO queue {queue_name!r} cannot hold parked jobs",
+            why="a FIFO queue delivers in order, but parked jobs leave when they are due",
+            next=f"name a standard queue: {queue_name.removesuffix('.fifo')!r}",
+        )
+    wanted = {**attributes, **PARKING_ATTRIBUTES}
+    current = _attributes_of(env, queue_name)
+    if current is not None and "RedrivePolicy" in current:
+        wanted["RedrivePolicy"] = ""
+    (report,) = create_queue(
+        env,
+        queue_name,
+        attributes=wanted,
+        tags={**tags, **PARKING_TAGS},
+        update=update,
+        dry_run=dry_run,
+    )
+    return report
+
+
 def create_queues(
     env: ManageEnv,
     queue_names: Iterable[str],
@@ -141,7 +200,8 @@ def create_queues(
 ) -> list[QueueReport]:
     """Create several queues and their dead-letter queues, like :func:`create_queue`.
 
-    If any queue exists with other settings and ``update`` is False, nothing is changed.
+    If any queue exists with other settings and ``update`` is False, nothing is changed. The parking
+    queue of the environment gets the settings of :func:`create_parking_queue`.
 
     Parameters
     ----------
@@ -176,12 +236,13 @@ def create_queues(
                 wanted = settings.get(one, default)
                 target = targets.get(one)
                 _check(one, target, wanted.max_receives)
+                is_parking = one == env.parking_queue
                 plans[one] = QueuePlan(
                     env,
                     WantedQueue(
                         env.queue_client(one),
-                        wanted.attributes,
-                        tags,
+                        {**wanted.attributes, **(PARKING_ATTRIBUTES if is_parking else {})},
+                        {**tags, **(PARKING_TAGS if is_parking else {})},
                         _DEAD_LETTER_DEFAULTS if one in targets.values() else {},
                         None if target is None else env.queue_client(target),
                         wanted.max_receives,
@@ -229,6 +290,8 @@ def create_missing_queues(
 
 def _dead_letter_queue_of(env: ManageEnv, name: str, settings: QueueSettings) -> str | None:
     """Return the requested dead-letter queue; an existing queue does not get a default one."""
+    if name == env.parking_queue:
+        return None
     if settings.dead_letter_queue is not None:
         return settings.dead_letter_queue or None
     if source_by_name(name) is not None:

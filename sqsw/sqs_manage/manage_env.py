@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from sqsw.core.contracts import WallClock
 from sqsw.core.retry_horizon import RetryHorizon
 from sqsw.middleware.chain import Middleware
+from sqsw.parking.places import ParkingPlace
 from sqsw.transport.client import ClientSource
 from sqsw.transport.queue_client import QueueClient
 
@@ -20,6 +22,21 @@ class ManageEnv(Protocol):
     @property
     def queue_prefix(self) -> str:
         """The prefix of every queue name."""
+        ...
+
+    @property
+    def parking_queue(self) -> str | None:
+        """The name of the queue for parked jobs, without the prefix; None if there is none."""
+        ...
+
+    @property
+    def parking_place(self) -> ParkingPlace | None:
+        """Where jobs wait that SQS cannot delay; None if the environment has no such place."""
+        ...
+
+    @property
+    def wall_clock(self) -> WallClock:
+        """The time in seconds since 1970, by the clock of the queues."""
         ...
 
     def queue_client(self, text: str) -> QueueClient:

@@ -377,10 +377,39 @@ class ClientSource:
         AccessDenied
             There are no credentials, or they do not allow the call.
         """
+        client = self.other_client(service)
         with service_errors(f"call {service}:{operation}"):
+            return getattr(client, operation)(**parameters)
+
+    def other_client(self, service: str) -> Any:
+        """Return the boto3 client of another AWS service, with the same session and region.
+
+        Each process has its own, and keeps it.
+
+        Raises
+        ------
+        SettingsError
+            No region is set, or the profile does not exist.
+        """
+        others = self._process_now().others
+        if service not in others:
+            with self._lock.here:
+                if service not in others:
+                    others[service] = self._make_other(service)
+        return others[service]
+
+    def _make_other(self, service: str) -> Any:
+        from botocore.exceptions import InvalidRegionError
+
+        with service_errors(f"use {service}"):
             session, keywords = self._session_and_keywords()
             keywords.pop("endpoint_url", None)  # the SQS endpoint
-            return getattr(session.client(service, **keywords), operation)(**parameters)
+            try:
+                return session.client(service, **keywords)
+            except InvalidRegionError:  # a ValueError as well
+                raise
+            except ValueError as error:  # an endpoint of the environment that is not a URL
+                raise no_client(error, None) from None  # the cause can quote a password
 
     def resource(self) -> Any:
         session, keywords = self._session_and_keywords()
@@ -488,6 +517,8 @@ class _Process:
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self.made: dict[_Kind, SQSClient] = {}
+        #: clients of other AWS services
+        self.others: dict[str, Any] = {}
         self.check = HandlerCheck()
         self.route: Route | None = None
 

@@ -21,6 +21,8 @@ _AWS_HOSTS = (
     *(".api.aws.ic.gov", ".api.aws.scloud", ".api.cloud-aws.adc-e.uk", ".api.aws.hci.ic.gov"),
 )
 
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_-]{1,80}(\.fifo)?")
+
 _REGION = re.compile(r"[a-z]+(-[a-z]+)+-[0-9]{1,2}")
 
 
@@ -103,6 +105,45 @@ def check_queue_name(name: object) -> str:
             why="SQS allows letters, digits, - and _ in a queue name",
         )
     return text
+
+
+def check_parking_queue_name(name: str) -> str:
+    """Return the name of a queue that can be a parking queue.
+
+    Raises
+    ------
+    SettingsError
+        It is not the name of a queue, or that of a FIFO queue.
+    """
+    if not is_plain_queue_name(name):
+        raise SettingsError(
+            f"{name!r} cannot be the name of a parking queue",
+            reason="parking",
+            why="a parking queue is given by its name, of letters, digits, - and _",
+        )
+    if is_fifo(name):
+        raise SettingsError(
+            f"the parking queue cannot be the FIFO queue {name!r}",
+            reason="parking",
+            why="in a FIFO queue, a job that waits holds up the later jobs of its group",
+            next=f"use a standard queue, such as {name.removesuffix('.fifo')!r}",
+        )
+    return name
+
+
+def is_plain_queue_name(text: str) -> bool:
+    """Return whether a text can be the name of a queue, and is neither a URL nor an ARN."""
+    return _PLAIN_NAME.fullmatch(text) is not None
+
+
+def has_only_parked_jobs(queue_name: str) -> SettingsError:
+    """Return the error for jobs on the parking queue, which would run before they are due."""
+    return SettingsError(
+        f"the parking queue {queue_name!r} cannot have jobs of its own",
+        reason="parking",
+        why="its messages are jobs of other queues, which are not due yet",
+        next="use another queue for the jobs, or another one for parking",
+    )
 
 
 def _no_url(text: str, why: str) -> SettingsError:

@@ -78,6 +78,11 @@ class QueueClient:
         return QueueClient(clients, self.name, self.sqs_name, url, arn=self.arn)
 
     @property
+    def clients(self) -> ClientSource:
+        """What makes the calls."""
+        return self._clients
+
+    @property
     def boto3_client(self) -> "SQSClient":
         return self._clients.client
 

@@ -1,0 +1,506 @@
+"""Sends parked jobs to their queues when they are due.
+
+The lane receives ten messages, and keeps none: it hides those that are not due yet, for 12 hours at
+most, with one call for all of them. So a message costs about four calls a day if it waits alone,
+and a tenth of that among others that are due at the same time.
+
+A message is deleted only after SQS accepted its copy, in its queue or in the parking queue. A crash
+in between can leave both, with the same job id.
+"""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+
+from sqsw.core.contracts import WallClock
+from sqsw.core.errors import QueueNotFound, SettingsError, SQSError
+from sqsw.core.event_bus import EventBus
+from sqsw.core.events import (
+    ParkedFailed,
+    ParkedSent,
+    QueueWarning,
+    ReceiveDone,
+    ReceiveError,
+)
+from sqsw.core.job_metadata import job_id_of
+from sqsw.core.lease_clock import lease_time
+from sqsw.core.limits import (
+    MAX_BATCH_ENTRIES,
+    MAX_DELAY_SECONDS,
+    MAX_RETENTION_SECONDS,
+    MAX_VISIBILITY_TIMEOUT_SECONDS,
+    MAX_WAIT_SECONDS,
+)
+from sqsw.core.message import Message
+from sqsw.core.retry import retry_seconds
+from sqsw.core.safe_logger import SafeLogger
+from sqsw.core.wording import format_duration
+from sqsw.parking.parked_entry import (
+    copied_entry,
+    due_entry,
+    from_milliseconds,
+    parked_metadata,
+    seconds_until,
+)
+from sqsw.parking.places import MAX_DELAY
+from sqsw.parking.queue_parking import missing_parking_queue
+from sqsw.transport.batches import Entry, split_entries
+from sqsw.transport.queue_client import QueueClient
+from sqsw.transport.sending import send_entries
+
+logger = SafeLogger(__name__)
+
+_DAY = 86_400
+
+#: seconds after which a parked message can be near the end of its retention: no worker renewed it
+_TOO_OLD_SECONDS = 12.5 * _DAY
+
+#: no job is due later than this, with a margin for clocks that differ
+_FARTHEST = MAX_DELAY + timedelta(days=1)
+
+#: shortest and longest seconds until a job that its queue refused is sent again, and the part of
+#: its lateness in between
+_FIRST_RETRY, _LAST_RETRY, _RETRY_PART = 15, 900, 0.5
+
+#: seconds until the later messages of a group are sent, after an earlier one was refused. They are
+#: few, so they are not received together again.
+_BEHIND_SECONDS = 1
+
+#: seconds to wait after a receive that failed, the first time and at most
+_FIRST_PAUSE, _LAST_PAUSE = 1.0, 60.0
+
+#: seconds between two reads of the number of messages in flight
+_COUNT_SECONDS = 60
+
+#: how many accepted messages that could not be deleted, and reported failures, are remembered
+_MOST_REMEMBERED = 10_000
+
+_NOT_VISIBLE = "ApproximateNumberOfMessagesNotVisible"
+
+
+@dataclass(frozen=True, slots=True)
+class ParkingLimits:
+    """The times and numbers of a parking lane; tests use others.
+
+    Attributes
+    ----------
+    lease_seconds :
+        How long a received message is hidden while the lane handles it.
+    hide_seconds :
+        How long a message that is not due is hidden at most. SQS counts its limit of 12 hours from
+        the receive, so this is less.
+    renew_seconds :
+        The age at which a message is sent again, so the retention of 14 days does not end it.
+    most_in_flight :
+        Above so many messages in flight, messages are sent again with a delay instead of being
+        hidden. SQS's limit is 120,000.
+    """
+
+    lease_seconds: int = 60
+    hide_seconds: int = MAX_VISIBILITY_TIMEOUT_SECONDS - 120
+    renew_seconds: float = 12 * _DAY
+    most_in_flight: int = 100_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Parked:
+    """A parked job in hand; ``due`` in milliseconds since 1970."""
+
+    message: Message
+    destination: QueueClient
+    due: int
+
+
+class ParkingLane:
+    """The companion of a worker that sends parked jobs to their queues.
+
+    It has one thread and uses no job slot.
+
+    Parameters
+    ----------
+    client :
+        The parking queue.
+    resolve :
+        Returns the queue with a name that a message gives; None if no job can be sent there. The
+        messages can come from anyone who can send to the parking queue.
+    events :
+        Gets ``ParkedSent``, ``ParkedFailed`` and ``QueueWarning``; ``ReceiveError`` if a call
+        failed, and ``ReceiveDone`` when calls succeed again.
+    clock :
+        Seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        client: QueueClient,
+        resolve: Callable[[str], QueueClient | None],
+        events: EventBus,
+        clock: WallClock,
+        limits: ParkingLimits = ParkingLimits(),
+    ) -> None:
+        self.client = client
+        self._resolve = resolve
+        self._events = events
+        self._clock = clock
+        self._limits = limits
+        #: messages whose copy was accepted, and which could not be deleted
+        self._accepted: dict[str, None] = {}
+        self._reported: dict[tuple[str, str], None] = {}
+        self._is_crowded = False
+        self._hidden, self._counted_at = 0, float("-inf")
+        self._has_warned = False
+        self._closing = threading.Event()
+        self._is_polling = False
+        self._thread: threading.Thread | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of the parking queue."""
+        return self.client.name
+
+    # -- companion -------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Check that the parking queue exists and keeps the jobs.
+
+        Raises
+        ------
+        QueueNotFound, AccessDenied
+            It does not exist, or cannot be read.
+        SettingsError
+            Its retention is too short, or it has a dead-letter queue.
+        """
+        names = ("MessageRetentionPeriod", "RedrivePolicy", _NOT_VISIBLE)
+        try:
+            attributes = self.client.attributes(*names)
+        except QueueNotFound as error:
+            raise missing_parking_queue(error) from error.__cause__
+        kept = int(attributes.get("MessageRetentionPeriod", MAX_RETENTION_SECONDS))
+        if kept < MAX_RETENTION_SECONDS:
+            raise SettingsError(
+                f"the parking queue {self.name!r} keeps messages {format_duration(kept)} only",
+                reason="parking",
+                why="SQS would delete jobs that wait longer",
+                next=f"set its MessageRetentionPeriod to {MAX_RETENTION_SECONDS}",
+            )
+        if attributes.get("RedrivePolicy"):
+            raise SettingsError(
+                f"the parking queue {self.name!r} has a dead-letter queue",
+                reason="parking",
+                why="a parked job is received every 12 hours, so SQS would move it there",
+                next="remove its RedrivePolicy",
+            )
+        self._note_in_flight(attributes)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._closing.clear()
+        thread = threading.Thread(target=self._work, name="sqsw-parking", daemon=True)
+        thread.start()
+        self._thread = thread
+
+    def close(self) -> None:
+        """Receive no more; what was received is still handled."""
+        self._closing.set()
+
+    def stop(self, deadline: float) -> None:
+        """Wait until ``deadline``, in seconds of ``sqsw.core.lease_clock``, for calls under way.
+
+        A receive is not waited for: SQS hides what it brings for a minute.
+        """
+        self._closing.set()
+        thread, self._thread = self._thread, None
+        while thread is not None and thread.is_alive() and lease_time() < deadline:
+            # Again and again: a receive that is still on its way cannot be ended yet.
+            if self._is_polling and not self.client.end_polls():
+                return
+            thread.join(0.02)
+
+    def _work(self) -> None:
+        failures = 0
+        while not self._closing.is_set():
+            try:
+                self.step(MAX_WAIT_SECONDS)
+                if failures:  # policies that wait for idle queues must not see all receives
+                    self._events.publish(ReceiveDone(self.name, 0))
+                failures = 0
+            except Exception as error:  # without this thread, no parked job would ever run
+                seconds = retry_seconds(failures, _FIRST_PAUSE, _LAST_PAUSE)
+                if not isinstance(error, SQSError):
+                    logger.exception("parked jobs of %s could not be handled", self.name)
+                self._events.publish(ReceiveError(self.name, error, seconds))
+                failures += 1
+                self._closing.wait(seconds)
+
+    # -- one receive -----------------------------------------------------------------------------
+
+    def step(self, wait_seconds: float = 0) -> int:
+        """Receive up to ten parked jobs, and send, hide or renew each of them.
+
+        Parameters
+        ----------
+        wait_seconds :
+            Seconds to wait for a message, 0 to 20.
+
+        Returns
+        -------
+        int
+            The number of received messages.
+
+        Raises
+        ------
+        SQSError
+            A call failed. The others were made all the same.
+        """
+        messages = self._receive(wait_seconds)
+        if not messages:
+            return 0
+        if self._closing.is_set():
+            with suppress(SQSError):  # otherwise SQS hides them for a minute
+                self.client.change_visibility_batch([(each, 0) for each in messages], once=True)
+            return 0
+        self._warn_if_too_old(messages)
+        now = self._now()
+        handled = [each for each in messages if each.message_id in self._accepted]
+        due, waiting, unreadable = self._sort(
+            [each for each in messages if each.message_id not in self._accepted], now
+        )
+        calls: list[Callable[[], None]] = [
+            partial(self._hide, unreadable),
+            partial(self._keep, waiting),
+            *(partial(self._send, jobs, now) for jobs in due),
+            partial(self._delete, handled),
+            self._count_in_flight,
+        ]
+        problems: list[Exception] = []
+        for call in calls:
+            try:
+                call()
+            except Exception as error:  # noqa: BLE001  # raised below; the other calls can work
+                problems.append(error)
+        if problems:
+            raise problems[0]
+        return len(messages)
+
+    def _receive(self, wait_seconds: float) -> list[Message]:
+        self._is_polling = True
+        try:
+            messages = self.client.receive(
+                MAX_BATCH_ENTRIES,
+                wait_seconds=wait_seconds,
+                visibility_timeout=self._limits.lease_seconds,
+            )
+        except SQSError as error:
+            if error.code == "OverLimit":
+                self._is_crowded = True
+            raise
+        finally:
+            self._is_polling = False
+        return messages
+
+    def _sort(
+        self, messages: Sequence[Message], now: int
+    ) -> tuple[list[list[_Parked]], list[tuple[Message, int]], list[tuple[Message, int]]]:
+        """Return the due jobs by destination, and the others with the seconds until they are due.
+
+        The last ones are messages that are not parked jobs.
+        """
+        due: dict[str, list[_Parked]] = {}
+        waiting: list[tuple[Message, int]] = []
+        unreadable: list[tuple[Message, int]] = []
+        hide_seconds = self._limits.hide_seconds
+        for message in messages:
+            job = self._read(message, now)
+            if job is None:
+                unreadable.append((message, hide_seconds))
+            elif job.due <= now:
+                due.setdefault(job.destination.whole_name or job.destination.name, []).append(job)
+            else:
+                waiting.append((message, seconds_until(job.due, now, hide_seconds)))
+        if unreadable:
+            reason = "a message is not a parked job, or names a queue that cannot get one"
+            self._report(self.name, reason, hide_seconds)
+        return list(due.values()), waiting, unreadable
+
+    def _read(self, message: Message, now: int) -> _Parked | None:
+        metadata = parked_metadata(message)
+        if metadata.due is None or metadata.to is None:
+            return None
+        if metadata.due - now > _FARTHEST / timedelta(milliseconds=1):
+            return None
+        destination = None
+        with suppress(SettingsError):  # the name of a queue in the environment can be malformed
+            destination = self._resolve(metadata.to)
+        if destination is None or destination.sqs_name == self.client.sqs_name:
+            return None
+        return _Parked(message, destination, metadata.due)
+
+    # -- due jobs --------------------------------------------------------------------------------
+
+    def _send(self, jobs: Sequence[_Parked], now: int) -> None:
+        """Send due jobs of one queue, and delete those that were accepted."""
+        destination = jobs[0].destination
+        rest = iter(jobs)
+        for part in split_entries(due_entry(job.message, destination) for job in jobs):
+            self._send_part([next(rest) for _ in part], part, now)
+
+    def _send_part(self, jobs: Sequence[_Parked], entries: Sequence[Entry], now: int) -> None:
+        destination = jobs[0].destination
+        held = [index for index, job in enumerate(jobs) if _is_held(job.message)]
+        jobs, entries = [jobs[i] for i in held], [entries[i] for i in held]
+        if not jobs:
+            return
+        refusals: dict[int, tuple[str, str]] = {}
+        try:
+            failures = send_entries(destination, entries).failures
+        except SQSError as error:
+            refusals = dict.fromkeys(range(len(jobs)), ("", error.summary))
+        else:
+            if len(jobs) > 1 and sum(f.sender_fault for f in failures.values()) == len(jobs):
+                # One bad message can make SQS refuse the whole call.
+                for job, entry in zip(jobs, entries, strict=True):
+                    self._send_part([job], [entry], now)
+                return
+            refusals = {i: (f.code, f"{f.reason} [{f.code}]") for i, f in failures.items()}
+        sent = [job for index, job in enumerate(jobs) if index not in refusals]
+        self._settle([job.message for job in sent])
+        for job in sent:
+            late = max(0, now - job.due) / 1000
+            due = from_milliseconds(job.due)
+            self._events.publish(ParkedSent(destination.name, job_id_of(job.message), due, late))
+        self._keep_refused(destination.name, jobs, refusals, now)
+
+    def _keep_refused(
+        self,
+        queue_name: str,
+        jobs: Sequence[_Parked],
+        refusals: Mapping[int, tuple[str, str]],
+        now: int,
+    ) -> None:
+        """Hide jobs that their queue refused, the longer the later they are."""
+        if not refusals:
+            self._forget(queue_name)
+            return
+        kept = []
+        for index, (code, reason) in refusals.items():
+            late = max(0, now - jobs[index].due) / 1000
+            seconds = int(min(max(late * _RETRY_PART, _FIRST_RETRY), _LAST_RETRY))
+            if code == "GroupStopped":
+                seconds = _BEHIND_SECONDS
+            else:
+                self._report(queue_name, reason, seconds)
+            kept.append((jobs[index].message, seconds))
+        self._keep(kept)
+
+    # -- jobs that wait --------------------------------------------------------------------------
+
+    def _keep(self, waits: Sequence[tuple[Message, int]]) -> None:
+        """Keep jobs for these seconds: hide each, or send a copy if it cannot be hidden."""
+        copied = [(m, s) for m, s in waits if self._is_crowded or self._is_old(m)]
+        ids = {message.message_id for message, _ in copied}
+        self._hide([(m, s) for m, s in waits if m.message_id not in ids])
+        self._copy(copied)
+
+    def _hide(self, waits: Sequence[tuple[Message, int]]) -> None:
+        waits = [(message, seconds) for message, seconds in waits if _is_held(message)]
+        if waits:
+            # Those that SQS does not hide come again when their lease ends.
+            failures = self.client.change_visibility_batch(waits)
+            self._hidden += len(waits) - len(failures)
+
+    def _copy(self, waits: Sequence[tuple[Message, int]]) -> None:
+        """Send the messages to the parking queue again, and delete those that were accepted."""
+        waits = [(message, seconds) for message, seconds in waits if _is_held(message)]
+        rest = iter(waits)
+        for part in split_entries(
+            copied_entry(message, self.client, min(seconds, MAX_DELAY_SECONDS))
+            for message, seconds in waits
+        ):
+            messages = [next(rest)[0] for _ in part]
+            failures = send_entries(self.client, part).failures
+            self._settle([each for i, each in enumerate(messages) if i not in failures])
+            for failure in failures.values():
+                reason = f"a message cannot be renewed: {failure.reason} [{failure.code}]"
+                self._report(self.name, reason, self._limits.lease_seconds)
+
+    def _is_old(self, message: Message) -> bool:
+        return self._age(message) >= self._limits.renew_seconds
+
+    def _age(self, message: Message) -> float:
+        """Return the seconds since the message was sent."""
+        sent = message.attributes.get("SentTimestamp", "")
+        return (self._now() - int(sent)) / 1000 if sent.isdecimal() else 0
+
+    # -- the end of a message --------------------------------------------------------------------
+
+    def _settle(self, messages: Sequence[Message]) -> None:
+        """Delete messages whose copies were accepted."""
+        self._accepted |= {message.message_id: None for message in messages}
+        while len(self._accepted) > _MOST_REMEMBERED:
+            del self._accepted[next(iter(self._accepted))]
+        self._delete(messages)
+
+    def _delete(self, messages: Sequence[Message]) -> None:
+        # Not only those with a lease: their copies exist, so no one needs them any more.
+        if messages:
+            failed = {failure.index for failure in self.client.delete_batch(messages)}
+            for index, message in enumerate(messages):
+                if index not in failed:
+                    self._accepted.pop(message.message_id, None)
+
+    # -- messages in flight ----------------------------------------------------------------------
+
+    def _count_in_flight(self) -> None:
+        """Read the number of messages in flight, after it can have changed by a hundredth."""
+        now = self._clock()
+        is_due = abs(now - self._counted_at) >= _COUNT_SECONDS
+        if is_due and (self._is_crowded or self._hidden >= self._limits.most_in_flight // 100):
+            self._note_in_flight(self.client.attributes(_NOT_VISIBLE))
+
+    def _note_in_flight(self, attributes: Mapping[str, str]) -> None:
+        count = int(attributes.get(_NOT_VISIBLE, 0))
+        self._is_crowded = count > self._limits.most_in_flight
+        self._hidden, self._counted_at = 0, self._clock()
+
+    # -- reports ---------------------------------------------------------------------------------
+
+    def _warn_if_too_old(self, messages: Sequence[Message]) -> None:
+        if self._has_warned or max(map(self._age, messages)) < _TOO_OLD_SECONDS:
+            return
+        self._has_warned = True
+        self._events.publish(
+            QueueWarning(
+                self.name,
+                f"the parking queue {self.name!r} has a message that is older than 12.5 days: SQS "
+                "deletes messages after 14 days, and no worker has renewed this one in time",
+                "keep a worker of this app running",
+                "parked_too_old",
+            )
+        )
+
+    def _report(self, queue_name: str, reason: str, retry_seconds: float) -> None:
+        """Publish a failure once, until the queue gets a job."""
+        if (queue_name, reason) in self._reported:
+            return
+        self._reported[queue_name, reason] = None
+        while len(self._reported) > _MOST_REMEMBERED:
+            del self._reported[next(iter(self._reported))]
+        self._events.publish(ParkedFailed(queue_name, reason, retry_seconds))
+
+    def _forget(self, queue_name: str) -> None:
+        if self._reported:
+            self._reported = {k: None for k in self._reported if k[0] != queue_name}
+
+    def _now(self) -> int:
+        return int(self._clock() * 1000)
+
+
+def _is_held(message: Message) -> bool:
+    """Return whether no other receiver can have the message yet.
+
+    A call can hang for longer than the lease. Then another lane has the rest of the batch.
+    """
+    return message.lease.sure_until > lease_time()

@@ -1,0 +1,28 @@
+"""How a queue for parked jobs is recognized, and the settings that it must have."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from sqsw.core.limits import MAX_RETENTION_SECONDS
+from sqsw.sqs_manage.manage_env import ManageEnv
+
+#: the attributes and the tag of a parking queue
+PARKING_ATTRIBUTES: Final = {"MessageRetentionPeriod": str(MAX_RETENTION_SECONDS)}
+PARKING_TAGS: Final = {"sqsw": "parking"}
+
+#: Age in seconds at which a parked message is too old. A worker sends a fresh copy after 12 days,
+#: and SQS deletes the message after 14.
+TOO_OLD_SECONDS: Final = 1_080_000
+
+
+def is_parking_queue(env: ManageEnv, name: str, tags: Mapping[str, str] | None) -> bool:
+    """Return whether a queue holds parked jobs: that of the environment, or one with the tag.
+
+    Parameters
+    ----------
+    name :
+        The queue name without the prefix.
+    tags :
+        The tags of the queue; None if they are unknown.
+    """
+    return name == env.parking_queue or PARKING_TAGS.items() <= (tags or {}).items()
