@@ -20,7 +20,7 @@ from sqsw.local.operations import (
     sending,
     tags_permissions,
 )
-from sqsw.local.operations.peeking import Peek, peek, seconds_until_due
+from sqsw.local.operations.peeking import Peek, discard, peek, seconds_until_due
 from sqsw.local.operations.receiving import Receive
 from sqsw.local.rules.validate import Params
 from sqsw.local.store import generations
@@ -167,7 +167,13 @@ class LocalEngine:
         return Receive(self.store, Params(params, region, origin), self.store.now())
 
     def peek(
-        self, queue_url: str, *, after: int = -1, limit: int = 100, region: str = DEFAULT_REGION
+        self,
+        queue_url: str,
+        *,
+        after: int = -1,
+        limit: int = 100,
+        hidden: bool = False,
+        region: str = DEFAULT_REGION,
     ) -> Peek:
         """Return messages that could be received now, without changing them.
 
@@ -177,6 +183,8 @@ class LocalEngine:
             ``last`` of the previous page; -1 starts at the oldest message.
         limit :
             The most messages in one page.
+        hidden :
+            Return the messages in flight and the delayed ones too.
 
         Raises
         ------
@@ -185,7 +193,27 @@ class LocalEngine:
         """
         self.store.check_clock()
         params = Params({"QueueUrl": queue_url}, region, DEFAULT_ORIGIN)
-        return peek(self.store, params, self.store.now(), after=after, limit=limit)
+        now = self.store.now()
+        return peek(self.store, params, now, after=after, limit=limit, hidden=hidden)
+
+    def discard(self, queue_url: str, message_id: str, *, region: str = DEFAULT_REGION) -> bool:
+        """Delete a message by its ID, even if it is in flight or delayed.
+
+        The time grows with the number of messages in the queue.
+
+        Returns
+        -------
+        bool
+            Whether the message existed.
+
+        Raises
+        ------
+        ServiceError
+            The queue does not exist.
+        """
+        self.store.check_clock()
+        params = Params({"QueueUrl": queue_url}, region, DEFAULT_ORIGIN)
+        return discard(self.store, params, self.store.now(), message_id)
 
     def seconds_until_due(self, queue_url: str, *, region: str = DEFAULT_REGION) -> float | None:
         """Return the seconds until the next hidden message can be received.

@@ -60,10 +60,17 @@ class DirectCalls:
         self._on_request(action)
         return answer
 
-    def peek(self, queue_url: str, after: int, limit: int) -> Peek:
+    def peek(self, queue_url: str, after: int, limit: int, *, hidden: bool = False) -> Peek:
         """Return messages without receiving them; see :meth:`LocalEngine.peek`."""
         with told_errors(self._path):
-            return self._engine.peek(queue_url, after=after, limit=limit, region=self.region)
+            return self._engine.peek(
+                queue_url, after=after, limit=limit, hidden=hidden, region=self.region
+            )
+
+    def discard(self, queue_url: str, message_id: str) -> bool:
+        """Delete a message by its ID; see :meth:`LocalEngine.discard`."""
+        with told_errors(self._path):
+            return self._engine.discard(queue_url, message_id, region=self.region)
 
     def seconds_until_due(self, queue_url: str) -> float | None:
         """Return the seconds until one is due; see :meth:`LocalEngine.seconds_until_due`."""

@@ -8,11 +8,18 @@ from typing import Any, Literal
 
 from sqsw.core.contracts import WallClock
 from sqsw.core.errors import AccessDenied, QueueNotFound, SQSError
+from sqsw.core.limits import MAX_RETENTION_SECONDS
 from sqsw.core.redrive_policy import DEFAULT_MAX_RECEIVES, redrive_target
 from sqsw.core.retry_horizon import RetryReason
 from sqsw.core.wording import counted, format_duration
-from sqsw.sqs_manage.describe import QueueReport, describe
+from sqsw.sqs_manage.describe import (
+    QueueReport,
+    describe,
+    with_cloudwatch_ages,
+    with_local_ages,
+)
 from sqsw.sqs_manage.manage_env import ManageEnv
+from sqsw.sqs_manage.parking_queue import TOO_OLD_SECONDS
 from sqsw.sqs_manage.queue_calls import is_aws
 from sqsw.transport.names import dead_letter_name, name_of_arn, source_by_name
 from sqsw.transport.queue_client import QueueClient
@@ -28,6 +35,10 @@ CheckReason = Literal[
     RetryReason,
     "short_retention",
     "denied",
+    "missing_parking_queue",
+    "parking_fifo",
+    "parking_settings",
+    "parked_too_old",
 ]
 
 #: maximum seconds of a visibility timeout; with a longer one, jobs wait too long after a crash
@@ -156,28 +167,29 @@ def check_queue(env: ManageEnv, queue_name: str) -> Iterator[Check]:
     ------
     Check
         Its existence, its visibility timeout, its dead-letter queue, how long jobs are retried, and
-        the permissions of the account.
+        the permissions of the account. For a queue of parked jobs: its existence, its kind, its
+        retention, that it has no dead-letter queue, its oldest job, and the permissions.
     """
     queue = env.queue_client(queue_name)
     try:
         report = describe(env, queue)
     except QueueNotFound:
-        yield Check(
-            queue.name,
-            "fail",
-            f"there is no queue named {queue.sqs_name!r} in SQS",
-            "create it",
-            "missing",
-            queue.name,
-        )
+        missing: CheckReason = "missing"
+        if queue.name == env.parking_queue:
+            missing = "missing_parking_queue"
+        detail = f"there is no queue named {queue.sqs_name!r} in SQS"
+        yield Check(queue.name, "fail", detail, "create it", missing, queue.name)
         return
     except SQSError as error:
         yield Check(queue.name, "fail", error.summary, error.next, error=error)
         return
     yield Check(queue.name, "ok", f"{'FIFO' if report.fifo else 'standard'} queue at {report.url}")
-    yield _check_visibility_timeout(report)
-    yield _check_dead_letters(env, report)
-    yield from _check_retries(env, report)
+    if report.parked is not None:
+        yield from _check_parking(env, report)
+    else:
+        yield _check_visibility_timeout(report)
+        yield _check_dead_letters(env, report)
+        yield from _check_retries(env, report)
     yield _check_permissions(queue)
 
 
@@ -259,6 +271,60 @@ def _check_retries(env: ManageEnv, report: QueueReport) -> Iterator[Check]:
         yield Check(what, "warn", text, hint, reason, name, dead)
     if not problems:
         yield Check(what, "skip" if horizon.seconds is None else "ok", horizon.until(dead))
+
+
+def _check_parking(env: ManageEnv, report: QueueReport) -> Iterator[Check]:
+    name, target = report.name, redrive_target(report.attributes)[0]
+    settings: CheckReason = "parking_settings"
+    if report.fifo:
+        yield Check(
+            f"{name}: kind",
+            "fail",
+            "a FIFO queue cannot hold parked jobs",
+            "create a standard queue for them",
+            "parking_fifo",
+            name,
+        )
+    what, kept = f"{name}: retention", int(report.attributes.get("MessageRetentionPeriod", 0))
+    if 0 < kept < MAX_RETENTION_SECONDS:  # ElasticMQ does not have this attribute
+        detail = f"{format_duration(kept)}: SQS deletes parked jobs before a worker renews them"
+        hint = "set MessageRetentionPeriod of the queue to 14 days"
+        yield Check(what, "fail", detail, hint, settings, name)
+    else:
+        yield Check(what, "ok", "14d, and workers renew parked jobs after 12d")
+    what = f"{name}: dead letters"
+    if target is None:
+        yield Check(what, "ok", "no dead-letter queue, as it must be")
+    else:
+        detail = f"go to {name_of_arn(target)}: so do parked jobs, because workers often receive them"
+        yield Check(what, "fail", detail, "remove its redrive policy", settings, name)
+    yield _check_oldest(env, report)
+
+
+def _check_oldest(env: ManageEnv, report: QueueReport) -> Check:
+    what, client = f"{report.name}: oldest job", env.queue_client(str(report.url))
+    try:
+        if is_aws(client):
+            (aged,) = with_cloudwatch_ages(env, [report])
+        else:
+            (aged,) = with_local_ages(env, [report])
+    except SQSError as error:
+        return Check(what, "skip", error.summary)
+    age = aged.oldest_age_s
+    if age is None:
+        known = client.is_embedded or not report.total
+        return Check(what, "ok" if known else "skip", "no jobs" if known else "age unknown")
+    if age <= TOO_OLD_SECONDS:
+        return Check(what, "ok", f"parked or renewed {format_duration(age)} ago")
+    return Check(
+        what,
+        "warn",
+        f"parked or renewed {format_duration(age)} ago: SQS deletes it after 14d, and no worker "
+        "has renewed it",
+        "run a worker of an app with this parking queue",
+        "parked_too_old",
+        report.name,
+    )
 
 
 def _check_permissions(queue: QueueClient) -> Check:

@@ -1,10 +1,10 @@
 """Describe one queue in detail, or list all queues, with message ages."""
 
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -13,6 +13,7 @@ from sqsw.core.job_metadata import metadata_of
 from sqsw.core.redrive_policy import redrive_target
 from sqsw.core.times import read_milliseconds
 from sqsw.sqs_manage.manage_env import ManageEnv
+from sqsw.sqs_manage.parking_queue import PARKING_ATTRIBUTES, is_parking_queue
 from sqsw.sqs_manage.queue_calls import is_unknown_operation, tags_of
 from sqsw.sqs_manage.reasons import Reason, ReasonTally
 from sqsw.transport.names import is_fifo, name_of_arn, name_of_url
@@ -66,6 +67,8 @@ class QueueReport:
     reasons :
         Why its dead letters were given up, most frequent reason first; None if not requested, or if
         reading them would need a receive.
+    parked :
+        The number of parked jobs, if it is a queue for them; None for other queues.
     """
 
     name: str
@@ -85,6 +88,7 @@ class QueueReport:
     tags: Mapping[str, str] | None
     oldest_age_s: float | None = None
     reasons: tuple[Reason, ...] | None = None
+    parked: int | None = None
 
     @property
     def total(self) -> int:
@@ -114,15 +118,17 @@ def describe_queue(env: ManageEnv, queue: str) -> QueueReport:
 def list_queues(env: ManageEnv) -> list[QueueReport]:
     """Return all queues with the prefix, sorted by name, without their tags.
 
-    This takes one request for every thousand queues, and one for each queue.
+    This takes one request for every thousand queues, one for each queue, and one for each queue
+    that could hold parked jobs, judging by its settings.
     """
     urls = queue_urls(env.clients, env.queue_prefix)
     clients = [env.queue_client(url) for url in sorted(urls, key=name_of_url)]
     with ThreadPoolExecutor(_CONCURRENCY) as pool:
         found = list(pool.map(_attributes_if_there, clients))
+        parks = list(pool.map(partial(_parks, env), clients, found))
     reports = {
-        attributes["QueueArn"]: report_of(env, client, attributes)
-        for client, attributes in zip(clients, found, strict=True)
+        attributes["QueueArn"]: _with_parked(report_of(env, client, attributes), is_parking)
+        for client, attributes, is_parking in zip(clients, found, parks, strict=True)
         if attributes is not None
     }
     targets = {arn: redrive_target(report.attributes)[0] for arn, report in reports.items()}
@@ -140,11 +146,12 @@ def describe(env: ManageEnv, client: QueueClient, action: str | None = None) -> 
     """Return a detailed description of a queue, with the action that was done."""
     report = report_of(env, client, client.attributes(), action)
     sources = _if_allowed(client.dead_letter_sources)
+    tags = _if_allowed(lambda: tags_of(client))
     return replace(
-        report,
+        _with_parked(report, is_parking_queue(env, client.name, tags)),
         dlq_visible=_visible_at(env, redrive_target(report.attributes)[0], {}),
         sources=tuple(env.name_of(name_of_url(url)) for url in sources or ()),
-        tags=_if_allowed(lambda: tags_of(client)),
+        tags=tags,
     )
 
 
@@ -182,6 +189,21 @@ def report_of(
     )
 
 
+def _with_parked(report: QueueReport, is_parking: bool) -> QueueReport:
+    return replace(report, parked=report.total) if is_parking else report
+
+
+def _parks(env: ManageEnv, client: QueueClient, attributes: Mapping[str, str] | None) -> bool:
+    """Return whether a queue holds parked jobs; ask only for tags of queues that could."""
+    if attributes is None or client.is_fifo:
+        return False
+    if client.name == env.parking_queue:
+        return True
+    if "RedrivePolicy" in attributes or not PARKING_ATTRIBUTES.items() <= attributes.items():
+        return False
+    return is_parking_queue(env, client.name, _if_allowed(lambda: tags_of(client)))
+
+
 def _attributes_if_there(client: QueueClient) -> dict[str, str] | None:
     try:
         return client.attributes()
@@ -215,18 +237,20 @@ def _if_allowed(ask: Callable[[], T]) -> T | None:
 def with_local_ages(env: ManageEnv, reports: Iterable[QueueReport]) -> list[QueueReport]:
     """Return the reports with the age of the oldest visible message, without a receive.
 
-    Only the embedded SQS reports it; elsewhere the age stays None.
+    In a queue of parked jobs, hidden messages count too. Only the embedded SQS reports the age;
+    elsewhere it stays None.
     """
     return [replace(report, oldest_age_s=_local_age(env, report)) for report in reports]
 
 
 def _local_age(env: ManageEnv, report: QueueReport) -> float | None:
-    messages = env.queue_client(report.url or report.name).peek()
+    client = env.queue_client(report.url or report.name)
+    messages = client.peek(hidden=report.parked is not None)
     oldest = next(messages, None) if messages is not None else None
     if oldest is None:
         return None
     sent_at = int(oldest.attributes["SentTimestamp"]) / 1000
-    return round(max(0.0, time.time() - sent_at), 3)
+    return round(max(0.0, env.wall_clock() - sent_at), 3)
 
 
 def with_local_reasons(env: ManageEnv, report: QueueReport) -> QueueReport:

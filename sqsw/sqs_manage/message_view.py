@@ -64,6 +64,9 @@ class MessageView:
         here, and before it deleted the other from its queue.
     copy_of :
         The ID of the message that the worker copied here, if this is a copy.
+    due, to :
+        When a parked job is sent to its queue, in UTC, and the name of this queue; None for other
+        messages.
     """
 
     queue: str
@@ -89,6 +92,8 @@ class MessageView:
     action: str | None = None
     twin_of: str | None = None
     copy_of: str | None = None
+    due: datetime | None = None
+    to: str | None = None
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -120,7 +125,7 @@ class MessageView:
     def to_json(self) -> dict[str, Any]:
         """Return the object ``message`` of the command line's ``--json``."""
         values = {name: getattr(self, name) for name in _FIELDS}
-        for name in ("sent_at", "first_received_at"):
+        for name in ("sent_at", "first_received_at", "due"):
             values[name] = values[name] and format_time(values[name])
         return {"type": "message", **values}
 
@@ -232,6 +237,8 @@ def view_message(
         },
         trace_header=system.get("AWSTraceHeader"),
         copy_of=metadata.copy_of,
+        due=None if metadata.due is None else read_milliseconds(str(metadata.due)),
+        to=metadata.to,
     )
 
 

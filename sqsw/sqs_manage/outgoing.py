@@ -4,7 +4,8 @@ import base64
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from sqsw.codecs.envelope import (
     CONTENT_TYPE,
@@ -17,8 +18,8 @@ from sqsw.codecs.envelope import (
 from sqsw.codecs.table import DEFAULT_CONTENT_TYPE
 from sqsw.core.errors import AccessDenied, MessageRefused
 from sqsw.core.job_metadata import SQSW, add_job_id
-from sqsw.core.limits import MAX_DELAY_SECONDS, MAX_MESSAGE_BYTES
-from sqsw.core.wording import format_duration
+from sqsw.core.limits import MAX_MESSAGE_BYTES
+from sqsw.parking.delays import delay_entry
 from sqsw.sqs_manage.message_view import Failure
 from sqsw.transport.batches import Entry, check_with_spare, fit_to_queue
 from sqsw.transport.queue_client import QueueClient
@@ -44,15 +45,18 @@ class QueueRules:
         Whether it deduplicates by body; None if access to this attribute is denied.
     max_bytes :
         The maximum bytes of a message.
+    can_park :
+        Whether the environment has a parking place, so a job can be delayed by up to 366 days.
     """
 
     name: str
     fifo: bool
     content_dedup: bool | None = None
     max_bytes: int = MAX_MESSAGE_BYTES
+    can_park: bool = False
 
     @classmethod
-    def of(cls, queue: QueueClient) -> "QueueRules":
+    def of(cls, queue: QueueClient, *, can_park: bool = False) -> "QueueRules":
         """Return the rules of a queue; a standard queue needs no request.
 
         Raises
@@ -61,17 +65,25 @@ class QueueRules:
             There is no such queue.
         """
         if not queue.is_fifo:
-            return cls(queue.name, False)
+            return cls(queue.name, False, can_park=can_park)
         try:
             found = queue.attributes("ContentBasedDeduplication", "MaximumMessageSize")
         except AccessDenied:  # a sender does not need the permission to read attributes
-            return cls(queue.name, True)
+            return cls(queue.name, True, can_park=can_park)
         return cls(
             queue.name,
             True,
             found.get("ContentBasedDeduplication") == "true",
             int(found.get("MaximumMessageSize", MAX_MESSAGE_BYTES)),
+            can_park,
         )
+
+
+class ReadyMessage(NamedTuple):
+    """The parameters of a SendMessage, and when the job is due if it must be parked until then."""
+
+    entry: Entry
+    due: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +116,11 @@ class OutgoingMessage:
     group, dedup_id :
         Message group and deduplication id.
     delay :
-        Delay in seconds, 0 to 900; standard queues only.
+        Delay in seconds: up to 900 on a standard queue, and up to 366 days if the environment has a
+        parking place.
+    run_at :
+        The time to run the job at instead of a delay, with a time zone. A time in the past means
+        now.
     context :
         The job context.
     body, content_type :
@@ -137,9 +153,15 @@ class OutgoingMessage:
     attribute_types: Mapping[str, str] = field(default_factory=dict)
     trace_header: str | None = None
     job_id: str | None = None
+    run_at: datetime | None = None
 
-    def to_entry(self, rules: QueueRules) -> Entry:
-        """Return the parameters of a SendMessage.
+    def prepare(self, rules: QueueRules, now: float) -> ReadyMessage:
+        """Return the parameters of a SendMessage, and whether the job must be parked.
+
+        Parameters
+        ----------
+        now :
+            The time in seconds since 1970, for the delay.
 
         Raises
         ------
@@ -150,20 +172,28 @@ class OutgoingMessage:
         """
         if self.job == "":
             raise MessageRefused("the job name is empty", why="no function can have this name")
-        self._check_delay()
-        self._check_ids(rules)
-        entry = self._pack(
-            delay_seconds=self.delay,
-            deduplication_id=self.dedup_id,
-            group_id=self.group,
-        )
+        if isinstance(self.delay, bool):
+            raise MessageRefused("the delay is a boolean", why="a delay is a number of seconds")
+        self._check_ids()
+        entry = self._pack(deduplication_id=self.dedup_id, group_id=self.group)
+        due = None
+        if self.delay is not None or self.run_at is not None:
+            due = delay_entry(
+                *(entry, self.delay, self.run_at),
+                queue_name=rules.name,
+                is_fifo=rules.fifo,
+                can_park=rules.can_park,
+                now=now,
+            )
+        if due is None:  # a parked job gets its job id as its deduplication id
+            self._check_deduplication(rules)
         fit_to_queue(entry, is_fifo=rules.fifo, queue_name=rules.name)
         add_job_id(entry, self.job_id)
         self.check(entry, rules)
-        return entry
+        return ReadyMessage(entry, due)
 
     def check(self, entry: Entry, rules: QueueRules) -> None:
-        """Check an entry of :meth:`to_entry`; drop its job ID if there is no room for it.
+        """Check an entry of :meth:`prepare`; drop its job ID if there is no room for it.
 
         Raises
         ------
@@ -188,6 +218,7 @@ class OutgoingMessage:
             "group": self.group,
             "dedup_id": self.dedup_id,
             "delay": self.delay,
+            "run_at": None if self.run_at is None else self.run_at.isoformat(),
             "context": dict(self.context) or None,
         }
         return item | {name: value for name, value in optional.items() if value is not None}
@@ -231,23 +262,15 @@ class OutgoingMessage:
             entry["MessageAttributes"] = {CONTENT_TYPE: text}
         return entry
 
-    def _check_delay(self) -> None:
-        if isinstance(self.delay, bool):
-            raise MessageRefused("the delay is a boolean", why="a delay is a number of seconds")
-        if self.delay is not None and self.delay > MAX_DELAY_SECONDS:
-            raise MessageRefused(
-                f"a delay of {format_duration(self.delay)} is too long",
-                why="the limit is 15 minutes per message",
-                next="use at most 15 minutes, or send it later, such as from cron",
-            )
-
-    def _check_ids(self, rules: QueueRules) -> None:
+    def _check_ids(self) -> None:
         for name, value in (("group", self.group), ("deduplication id", self.dedup_id)):
             if value is not None and not _GROUP_OR_DEDUP_ID.fullmatch(value):
                 raise MessageRefused(
                     f"{value!r} is not a valid {name}",
                     why="SQS accepts 1 to 128 letters, digits and punctuation characters",
                 )
+
+    def _check_deduplication(self, rules: QueueRules) -> None:
         if rules.fifo and self.dedup_id is None and rules.content_dedup is False:
             raise MessageRefused(
                 f"{rules.name!r} needs a deduplication id",

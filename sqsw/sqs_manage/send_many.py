@@ -4,31 +4,42 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from itertools import cycle
+from datetime import UTC, datetime, timedelta
+from itertools import chain, cycle
 from typing import Any
 
 from sqsw.core.errors import SQSError
+from sqsw.core.contracts import WallClock
 from sqsw.core.job_metadata import entry_job_id
+from sqsw.core.limits import MAX_BATCH_ENTRIES, MAX_MESSAGE_BYTES
 from sqsw.core.settings import check_bounds
 from sqsw.middleware.chain import Middleware
 from sqsw.middleware.send_chain import OutgoingEntry, call_before_send
 from sqsw.sqs_manage.manage_env import ManageEnv
 from sqsw.sqs_manage.message_view import Failure
-from sqsw.sqs_manage.outgoing import DEFAULT_GROUP, OutgoingMessage, QueueRules, UnreadLine
+from sqsw.parking.places import ParkingPlace
+from sqsw.sqs_manage.outgoing import (
+    DEFAULT_GROUP,
+    OutgoingMessage,
+    QueueRules,
+    ReadyMessage,
+    UnreadLine,
+)
 from sqsw.sqs_manage.receive_pass import uninterruptible_thread
-from sqsw.transport.batches import Entry, split_entries
+from sqsw.transport.batches import entry_bytes
 from sqsw.transport.queue_client import QueueClient
 from sqsw.transport.sending import Outcome, send_entries
 
 
 @dataclass(frozen=True, slots=True)
 class SentMessage:
-    """A message that SQS accepted.
+    """A message that SQS or the parking place accepted.
 
     Attributes
     ----------
     queue, id, job :
-        The queue name without the prefix, the message ID and the job name.
+        The queue name without the prefix, the message ID and the job name. The ID of a parked job
+        is its job ID, because it gets a new message when it is due.
     line :
         The input line.
     group, dedup_id :
@@ -37,6 +48,10 @@ class SentMessage:
         Its position in a FIFO queue.
     job_id :
         The job ID; the message ID if there was no room for one.
+    due :
+        When the job can run, in UTC; None if at once.
+    parked :
+        Whether it waits in the parking place until then.
     """
 
     queue: str
@@ -47,6 +62,8 @@ class SentMessage:
     dedup_id: str | None
     sequence_number: str | None
     job_id: str
+    due: datetime | None = None
+    parked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,32 +73,102 @@ class SendReport:
     Attributes
     ----------
     sent, failed :
-        Numbers of messages.
+        Numbers of messages. Parked jobs count as sent.
     requests :
-        The number of SendMessageBatch calls.
+        The number of SendMessageBatch calls. A batch of parked jobs counts as one.
     failures :
         The lines that failed, in input order on a FIFO queue.
+    parked :
+        The number of sent jobs that wait in the parking place.
     """
 
     sent: int
     failed: int
     requests: int
     failures: tuple[Failure, ...]
+    parked: int = 0
 
 
 @dataclass(slots=True)
 class _Batch:
     """A request. The sending thread stores the answer here, so Ctrl-C cannot lose it."""
 
-    messages: list[OutgoingMessage]
-    entries: list[Entry]
+    messages: list[OutgoingMessage] = field(default_factory=list)
+    ready: list[ReadyMessage] = field(default_factory=list)
+    size: int = 0
     sending: "Future[None] | None" = None
     outcome: Outcome | None = None
     told: int = 0
 
-    def send(self, queue: QueueClient, stopped: set[str]) -> None:
-        # Create the faster client only if there are many sends.
-        self.outcome = send_entries(queue, self.entries, stopped, lean=len(self.entries) > 1)
+    def has_room(self, size: int) -> bool:
+        return (
+            not self.ready
+            or len(self.ready) < MAX_BATCH_ENTRIES
+            and self.size + size <= MAX_MESSAGE_BYTES
+        )
+
+    def send(self, queue: QueueClient, place: ParkingPlace | None, stopped: set[str]) -> None:
+        entries = [entry for entry, _ in self.ready]
+        dues = [due for _, due in self.ready if due is not None]
+        if not dues:
+            # Create the faster client only if there are many sends.
+            self.outcome = send_entries(queue, entries, stopped, lean=len(entries) > 1)
+            return
+        assert place is not None  # otherwise the delay was refused
+        outcome = Outcome(requests=1)
+        for failure in place.park_batch(entries, queue, dues):
+            outcome.failures[failure.index] = failure
+        self.outcome = outcome
+
+
+class MessageCheck:
+    """Turns messages into the parameters of a send, and refuses those that cannot be sent.
+
+    Parameters
+    ----------
+    queue :
+        The queue that gets the jobs.
+
+    Raises
+    ------
+    QueueNotFound
+        There is no such queue. Only a FIFO queue is looked up.
+    """
+
+    def __init__(self, env: ManageEnv, queue: QueueClient) -> None:
+        self.queue = queue
+        self.place = env.parking_place
+        self.clock: WallClock = env.wall_clock
+        self._rules = QueueRules.of(queue, can_park=self.place is not None)
+        self._middlewares = env.middlewares_of(queue.name)
+
+    def __call__(self, message: OutgoingMessage) -> ReadyMessage:
+        """Check a message without the middlewares; see :meth:`OutgoingMessage.prepare`.
+
+        Raises
+        ------
+        MessageRefused
+            SQS, this queue, or the parking place would not take it.
+        ContentTypeRefused
+            There is no codec for its content type.
+        """
+        ready = message.prepare(self._rules, self.clock())
+        self._check_parked(ready)
+        return ready
+
+    def finish(self, message: OutgoingMessage) -> ReadyMessage:
+        """Check a message, after the middlewares changed it."""
+        ready = message.prepare(self._rules, self.clock())
+        if self._middlewares:
+            outgoing = OutgoingEntry(self.queue.name, message.job, ready.entry)
+            call_before_send(self._middlewares, outgoing)
+            message.check(ready.entry, self._rules)
+        self._check_parked(ready)
+        return ready
+
+    def _check_parked(self, ready: ReadyMessage) -> None:
+        if ready.due is not None and self.place is not None:
+            self.place.check(ready.entry, self.queue, ready.due)
 
 
 def send_messages(
@@ -95,8 +182,8 @@ def send_messages(
     """Send messages in requests of up to ten messages or 1 MiB.
 
     The input is read while messages are sent, so only the messages in progress and the failures are
-    in memory. A message that the queue would refuse counts as failed; ``OutgoingMessage.to_entry``
-    shows this in advance. The middlewares of the environment and the queue see each message before
+    in memory. A message that the queue would refuse counts as failed; :class:`MessageCheck` shows
+    this in advance. Jobs that SQS cannot delay so long go to the parking place, in no order. The middlewares of the environment and the queue see each message before
     it is sent. Retryable failures are retried three times. On a FIFO queue, there is one request at
     a time, and a message group stops at its first failure: its remaining messages count as failed,
     so its order is never broken.
@@ -121,9 +208,7 @@ def send_messages(
     """
     check_bounds("concurrency", concurrency, 1)
     queue = env.queue_client(queue_name)
-    middlewares = env.middlewares_of(queue.name)
-    tell = on_result or (lambda result: None)
-    sender = _Sender(queue, QueueRules.of(queue), middlewares, tell)
+    sender = _Sender(MessageCheck(env, queue), on_result or (lambda result: None))
     # A FIFO queue waits for each answer, because it can stop a group. Others keep all threads busy.
     count, window = (1, 1) if queue.is_fifo else (concurrency, 2 * concurrency)
     threads = [uninterruptible_thread("sqsw-send") for _ in range(count)]
@@ -131,7 +216,9 @@ def send_messages(
     try:
         for thread, batch in zip(cycle(threads), sender.batches(lines), strict=False):
             under_way.append(batch)
-            batch.sending = thread.submit(batch.send, queue, sender.stopped_groups)
+            batch.sending = thread.submit(
+                batch.send, queue, sender.check.place, sender.stopped_groups
+            )
             if len(under_way) >= window:
                 sender.settle(under_way)
         while under_way:
@@ -147,11 +234,10 @@ def send_messages(
 
 @dataclass(slots=True)
 class _Sender:
-    queue: QueueClient
-    rules: QueueRules
-    middlewares: Sequence[Middleware]
+    check: MessageCheck
     tell: Callable[[SentMessage | Failure], None]
     sent: int = 0
+    parked: int = 0
     requests: int = 0
     failures: list[Failure] = field(default_factory=list)
     # After a bad line, later messages of its group are not sent, but earlier ones still are. None
@@ -161,34 +247,37 @@ class _Sender:
     stopped_groups: set[str] = field(default_factory=set)
 
     def batches(self, lines: Iterable[OutgoingMessage | UnreadLine]) -> Iterator[_Batch]:
-        waiting: deque[OutgoingMessage] = deque()
-        for entries in split_entries(self._entries(lines, waiting)):
-            yield _Batch([waiting.popleft() for _ in entries], entries)
+        # Parked jobs go to another queue, so they have batches of their own.
+        filling = {False: _Batch(), True: _Batch()}
+        for message, ready in self._ready(lines):
+            batch, size = filling[ready.due is not None], entry_bytes(ready.entry)
+            if not batch.has_room(size):
+                yield batch
+                batch = filling[ready.due is not None] = _Batch()
+            batch.messages.append(message)
+            batch.ready.append(ready)
+            batch.size += size
+        yield from (batch for batch in filling.values() if batch.ready)
 
-    def _entries(
-        self, lines: Iterable[OutgoingMessage | UnreadLine], waiting: deque[OutgoingMessage]
-    ) -> Iterator[Entry]:
+    def _ready(
+        self, lines: Iterable[OutgoingMessage | UnreadLine]
+    ) -> Iterator[tuple[OutgoingMessage, ReadyMessage]]:
         for line in lines:
             if isinstance(line, UnreadLine):
                 self._fail(line)
                 self.cut_groups.add(line.group)
                 continue
             try:
-                entry = line.to_entry(self.rules)
-                if self.middlewares:
-                    outgoing = OutgoingEntry(self.queue.name, line.job, entry)
-                    call_before_send(self.middlewares, outgoing)
-                    line.check(entry, self.rules)
+                ready = self.check.finish(line)
             except SQSError as error:
                 reason = f"{error.message}: {error.why}" if error.why else error.message
                 self._fail_line(line, error.code or type(error).__name__, reason, retryable=False)
                 self.cut_groups.add(_group(line))
                 continue
-            if self.rules.fifo and self.cut_groups & {_group(line), None}:
+            if self.check.queue.is_fifo and self.cut_groups & {_group(line), None}:
                 self._stop(line)
                 continue
-            waiting.append(line)
-            yield entry
+            yield line, ready
 
     def settle(self, under_way: deque[_Batch]) -> None:
         """Wait for the first answer in order, and report it."""
@@ -211,17 +300,18 @@ class _Sender:
             message, failure = batch.messages[index], outcome.failures.get(index)
             if failure is None:
                 self.sent += 1
-                entry, answer = batch.entries[index], outcome.answers[index]
-                self.tell(_sent(self.queue, message, entry, answer))
+                self.parked += batch.ready[index].due is not None
+                self.tell(self._sent(message, batch.ready[index], outcome.answers.get(index)))
                 continue
             self._fail_line(
                 *(message, failure.code, failure.reason),
                 retryable=not failure.sender_fault,
-                job_id=entry_job_id(batch.entries[index]),
+                job_id=entry_job_id(batch.ready[index].entry),
             )
 
     def report(self) -> SendReport:
-        return SendReport(self.sent, len(self.failures), self.requests, tuple(self.failures))
+        failures = tuple(self.failures)
+        return SendReport(self.sent, len(failures), self.requests, failures, self.parked)
 
     def _stop(self, message: OutgoingMessage) -> None:
         reason = "an earlier message of its group could not be sent"
@@ -239,7 +329,7 @@ class _Sender:
         item = message.to_item()
         self._fail(
             Failure(
-                *(self.queue.name, message.line, None, code, reason, retryable, item),
+                *(self.check.queue.name, message.line, None, code, reason, retryable, item),
                 job_id=job_id or message.job_id,
             )
         )
@@ -248,20 +338,27 @@ class _Sender:
         self.failures.append(failure)
         self.tell(failure)
 
-
-def _sent(
-    queue: QueueClient, message: OutgoingMessage, entry: Entry, answer: Mapping[str, Any]
-) -> SentMessage:
-    return SentMessage(
-        queue=queue.name,
-        id=answer["MessageId"],
-        job=message.job,
-        line=message.line,
-        group=entry.get("MessageGroupId"),
-        dedup_id=entry.get("MessageDeduplicationId"),
-        sequence_number=answer.get("SequenceNumber"),
-        job_id=entry_job_id(entry) or answer["MessageId"],
-    )
+    def _sent(
+        self, message: OutgoingMessage, ready: ReadyMessage, answer: Mapping[str, Any] | None
+    ) -> SentMessage:
+        entry, due = ready
+        job_id = entry_job_id(entry)
+        if answer is None:  # parked: there is no answer, but always a job id
+            answer = {"MessageId": job_id}
+        elif seconds := entry.get("DelaySeconds"):
+            due = datetime.fromtimestamp(self.check.clock(), UTC) + timedelta(seconds=seconds)
+        return SentMessage(
+            queue=self.check.queue.name,
+            id=answer["MessageId"],
+            job=message.job,
+            line=message.line,
+            group=entry.get("MessageGroupId"),
+            dedup_id=entry.get("MessageDeduplicationId"),
+            sequence_number=answer.get("SequenceNumber"),
+            job_id=job_id or answer["MessageId"],
+            due=due,
+            parked=ready.due is not None,
+        )
 
 
 def _group(message: OutgoingMessage) -> str:

@@ -206,11 +206,16 @@ class QueueClient:
         seconds: float | None = embedded.seconds_until_due(self.url)
         return seconds
 
-    def peek(self) -> Iterator[Message] | None:
+    def peek(self, *, hidden: bool = False) -> Iterator[Message] | None:
         """Return the messages that can be received now, without receiving them.
 
         Only the embedded SQS supports this; on AWS, this returns None. The messages have no receipt
         handle.
+
+        Parameters
+        ----------
+        hidden :
+            Return the messages in flight and the delayed ones too.
         """
         embedded, url = self._clients.embedded, self.url
         if embedded is None:
@@ -219,12 +224,23 @@ class QueueClient:
         def messages() -> Iterator[Message]:
             last: int | None = -1
             while last is not None:
-                part = embedded.peek(url, last, _PEEK_PART)
+                part = embedded.peek(url, last, _PEEK_PART, hidden=hidden)
                 raws = [{"ReceiptHandle": "", **raw} for raw in part.messages]
                 yield from self._messages(raws, lease_time())
                 last = part.last
 
         return messages()
+
+    def discard(self, message_id: str) -> bool | None:
+        """Delete a message by its ID, even if it is hidden; return whether it existed.
+
+        Only the embedded SQS supports this; on AWS, this returns None.
+        """
+        embedded = self._clients.embedded
+        if embedded is None:
+            return None
+        was_there: bool = embedded.discard(self.url, message_id)
+        return was_there
 
     def _messages(
         self,

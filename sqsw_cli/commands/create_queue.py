@@ -2,11 +2,12 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sqsw.core.errors import SettingsError
+from sqsw.core.limits import MAX_RETENTION_SECONDS
 from sqsw.core.redrive_policy import DEFAULT_MAX_RECEIVES
 from sqsw.core.wording import counted, format_duration, nearest
 from sqsw_cli.command import Command
@@ -34,12 +35,19 @@ sqsw create-queue --fifo --dlq orders_dead      # orders.fifo and orders_dead.fi
 sqsw create-queue reports --visibility-timeout 2m --retention 14d --tag team=data
 sqsw create-queue emails --dlq emails_dead --max-receives 3 --update
 sqsw create-queue --app myapp.tasks:env         # every queue of an app
+sqsw create-queue parked --parking              # for delays of more than 15 minutes
 """
+
+#: Settings that a parking queue cannot have: its jobs have to stay for 14 days.
+_NOT_OF_PARKING = (
+    *("fifo", "dlq", "max_receives", "retention", "delay"),
+    *("content_dedup", "high_throughput"),
+)
 
 #: Options for one queue; for the queues of an app, the file has these settings.
 _OF_ONE_QUEUE = (
     *("fifo", "dlq", "max_receives", "visibility_timeout", "retention", "delay"),
-    *("content_dedup", "high_throughput", "kms", "attributes"),
+    *("content_dedup", "high_throughput", "kms", "attributes", "parking"),
 )
 
 _CHANGED = ("created", "updated")
@@ -79,6 +87,11 @@ _CHANGED = ("created", "updated")
     is_flag=True,
     help="FIFO: apply deduplication and throughput limits per message group.",
 )
+@click.option(
+    "--parking",
+    is_flag=True,
+    help="Create a queue where jobs wait for days: retention 14d, no dead-letter queue.",
+)
 @click.option("--kms", metavar="KEY", help="KMS key ID or alias (key managed by SQS).")
 @click.option(
     "--tag",
@@ -112,6 +125,7 @@ def create_queue(
     delay: int | None,
     content_dedup: bool,
     high_throughput: bool,
+    parking: bool,
     kms: str | None,
     tags: Sequence[tuple[str, str]],
     attributes: Sequence[tuple[str, str]],
@@ -132,6 +146,8 @@ def create_queue(
     from sqsw.sqs_manage import checks, create
 
     invocation = ctx.find_object(Invocation) or Invocation()
+    if parking:
+        _refuse_with_parking(ctx, name)
     if name is None and dlq is None and (app or (has_plugins() and not no_plugins)):
         _create_all(ctx, invocation, app, dict(tags), plugins=not no_plugins)
         return
@@ -152,16 +168,23 @@ def create_queue(
         high_throughput=high_throughput,
         kms=kms,
     )
+    common: dict[str, Any] = {
+        "attributes": {**asked, **dict(attributes)},
+        "tags": dict(tags),
+        "update": update,
+        "dry_run": dry_run,
+    }
     with opened(invocation) as env:
+        if parking:
+            report = create.create_parking_queue(env, queue_name, **common)
+            _show(invocation.printer, [report], _park_in(report))
+            return
         reports = create.create_queue(
             env,
             queue_name,
             dead_letter_queue=dead_letter_queue,
             max_receives=max_receives,
-            attributes={**asked, **dict(attributes)},
-            tags=dict(tags),
-            update=update,
-            dry_run=dry_run,
+            **common,
         )
     last = reports[-1]
     _show(invocation.printer, reports, _send_to(last) if last.action in _CHANGED else None)
@@ -170,6 +193,23 @@ def create_queue(
         cure = f"--max-receives {DEFAULT_MAX_RECEIVES}{' --update' if is_there else ''}"
         invocation.printer.advise(
             f"{queue_name} allows one receive", checks.NO_SECOND_RECEIVE, cure
+        )
+
+
+def _refuse_with_parking(ctx: click.Context, name: str | None) -> None:
+    if name is None:
+        raise SettingsError("--parking needs NAME", next="sqsw create-queue parked --parking")
+    for option in _NOT_OF_PARKING:
+        if not is_typed(ctx, option):
+            continue
+        written = f"--{option.replace('_', '-')}"
+        if option == "retention" and ctx.params[option] == MAX_RETENTION_SECONDS:
+            continue
+        raise SettingsError(
+            f"{written} and --parking cannot be used together",
+            why="a parking queue is a standard queue that keeps messages for 14d and has neither "
+            "a dead-letter queue nor a delay",
+            next=f"leave out {written}",
         )
 
 
@@ -222,6 +262,12 @@ def _create_all(
     changed = any(report.action in _CHANGED for report in reports)
     words = ["sqsw", "work", *(apps[:1] if is_typed(ctx, "app") else ())]
     _show(invocation.printer, reports, shlex.join(words) if changed else None)
+
+
+def _park_in(report: "QueueReport") -> str | None:
+    if report.action not in _CHANGED:
+        return None
+    return f"SQSW_PARKING={shlex.quote(report.name)} sqsw send QUEUE JOB key=value --delay 3d"
 
 
 def _send_to(report: "QueueReport") -> str:

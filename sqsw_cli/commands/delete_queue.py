@@ -13,7 +13,7 @@ from sqsw_cli.environment import opened
 from sqsw_cli.invocation import Invocation
 from sqsw_cli.options.shared import yes_option
 from sqsw_cli.options.types import QUEUE
-from sqsw_cli.output.confirm import type_the_name
+from sqsw_cli.output.confirm import confirm_lost_jobs, type_the_name
 from sqsw_cli.output.printer import Printer
 from sqsw_cli.output.records import values_of
 
@@ -103,6 +103,8 @@ def _confirm(going: "Sequence[QueueReport]") -> None:
             ],
             f"delete-queue deletes {report.name!r} with about {holding} and needs confirmation",
         )
+        if report.parked is not None:
+            confirm_lost_jobs(report.name, f"about {counted(report.parked, 'job')}")
 
 
 def _show(printer: Printer, report: "QueueReport") -> None:

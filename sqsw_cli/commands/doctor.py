@@ -161,6 +161,8 @@ def _summary(checks: "Sequence[Check]") -> str:
     details = {check.name.rpartition(": ")[2]: check.detail for check in checks}
     retries = details.get("retries")
     rest = f"retries jobs {retries}" if retries else details["dead letters"]
+    if "oldest job" in details:
+        rest = f"oldest job: {details['oldest job']}"
     return f"{counted(sum(one.status == 'ok' for one in checks), 'check')} passed, {rest}"
 
 
@@ -229,6 +231,9 @@ def _check_queue(
     from sqsw.app.sampling import check_sample
     from sqsw.sqs_manage.checks import check_queue
 
+    name = env.queue_client(queue).name
+    if name == env.parking_queue:  # its jobs are those of other queues
+        sample = None
     if sample is not None and not yes and not is_local(env):
         yes_or_no(
             f"Sampling {queue} counts as a receive of each message. Continue?",
@@ -238,14 +243,17 @@ def _check_queue(
     if sample is not None and checks[0].status != "fail":
         notices = notices_to(report.printer, queue)
         checks.append(check_sample(env, queue, sample, on_notice=notices))
-    report.show_queue(env.queue_client(queue).name, checks)
+    report.show_queue(name, checks)
 
 
 def _queues(env: "SQSEnv", named: Sequence[str]) -> Sequence[str]:
     if named:
         return named
     registered = sorted({registration.queue_name for registration in env.registrations()})
-    return registered or sorted(env.get_all_known_queues())
+    if not registered:
+        registered = sorted(env.get_all_known_queues())
+    parking = env.parking_queue
+    return [*registered, parking] if parking and parking not in registered else registered
 
 
 def _print_policy(

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
@@ -37,6 +38,7 @@ sqsw inspect emails_dead --peek 500 --count-by error
 sqsw inspect emails_dead --peek 20 --filter error.type=Timeout
 sqsw inspect emails_dead 6f1c0a3e
 sqsw inspect emails_dead --fail-above 0 || mail -s "dead jobs" ops@example.com
+sqsw inspect parked
 sqsw inspect --tasks --app myapp.tasks:env
 """
 
@@ -248,10 +250,24 @@ class _Look:
         if len(self.queues) == 1:
             (report,) = reports
             show_queue(self.printer, report, (rates or {}).get(report.name))
+            if report.parked is not None and rates is None:
+                self._show_parked(report)
             return
         if not reports:
             self.printer.note(f"no queues in {place_without_queues(self.env)}")
         show_queues(self.printer, reports, rates)
+
+    def _show_parked(self, report: "QueueReport") -> None:
+        """List the jobs of a parking queue, if that needs no receive."""
+        from sqsw.sqs_manage.parking_queue import parked_jobs
+        from sqsw_cli.output.parked import show_parked
+
+        if is_local(self.env):
+            show_parked(self.printer, list(parked_jobs(self.env, str(report.url))))
+        elif report.parked:
+            self.printer.note(
+                f"to see the jobs that no worker holds: sqsw inspect {quote(report.name)} --peek 20"
+            )
 
     def _aged(self, reports: "list[QueueReport]") -> "list[QueueReport]":
         from sqsw.sqs_manage.describe import with_cloudwatch_ages, with_local_ages

@@ -17,7 +17,7 @@ from sqsw_cli.invocation import Invocation
 from sqsw_cli.options.selection import refuse_idle_terminal, selection_of
 from sqsw_cli.options.shared import dry_run_option, limit_option, selection_options, yes_option
 from sqsw_cli.options.types import QUEUE
-from sqsw_cli.output.confirm import type_the_name, yes_or_no
+from sqsw_cli.output.confirm import confirm_lost_jobs, type_the_name, yes_or_no
 from sqsw_cli.output.format import elapsed, thousands
 from sqsw_cli.output.messages import show_failure, show_handled
 from sqsw_cli.output.notices import notices_to
@@ -101,6 +101,9 @@ def _confirm_purge(report: "QueueReport", selection: "Selection") -> None:
         if not selection
         else f"purge deletes the matching messages from {report.name!r} and needs confirmation",
     )
+    if report.parked is not None:
+        lost = "the matching jobs" if selection else f"about {counted(report.parked, 'job')}"
+        confirm_lost_jobs(report.name, lost)
 
 
 def _purge_all(

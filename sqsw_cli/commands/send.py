@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,7 +17,8 @@ from sqsw_cli.invocation import Invocation
 from sqsw_cli.options.global_options import is_typed
 from sqsw_cli.options.selection import refuse_idle_terminal
 from sqsw_cli.options.shared import accepted_yes_option, app_options, dry_run_option
-from sqsw_cli.options.types import DURATION, QUEUE
+from sqsw_cli.options.types import DURATION, MOMENT, QUEUE
+from sqsw_cli.output.format import local_time
 from sqsw_cli.output.messages import show_unsent
 from sqsw_cli.output.printer import Printer
 from sqsw_cli.output.records import values_of
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 EXAMPLES = """
 sqsw send emails send_email to=user@example.com subject=Hello body=@letter.txt
 sqsw send reports build year:=2026 'formats:=["pdf","csv"]' --delay 5m
+sqsw send reports build year:=2026 --at 2027-01-01T06:00+01:00 --parking parked
 sqsw send orders.fifo ship id:=17 --group customer-4 --dedup-id order-17
 sqsw send emails send_email --from recipients.jsonl --failed failed.jsonl
 psql -Atc "select json_build_object('id', id) from users" | sqsw send users refresh --from -
@@ -66,7 +69,22 @@ sqsw send cron --raw --from events.jsonl
     help="FIFO: deduplication ID. SQS drops another message with the same ID within 5m.",
 )
 @click.option(
-    "--delay", metavar="D", type=DURATION, help="Delay of the job, 0 to 15m (standard queues)."
+    "--delay",
+    metavar="D",
+    type=DURATION,
+    help="Delay of the job: up to 15m on a standard queue; up to 366d with a parking queue.",
+)
+@click.option(
+    "--at",
+    "run_at",
+    metavar="TIME",
+    type=MOMENT,
+    help="Run the job at this time instead: 2026-12-24T08:00+01:00.",
+)
+@click.option(
+    "--parking",
+    metavar="NAME",
+    help="Queue where jobs wait that SQS cannot delay so long (that of the app). [SQSW_PARKING]",
 )
 @click.option(
     "--context",
@@ -133,6 +151,7 @@ def send(
             group=given["group"],
             dedup_id=given["dedup_id"],
             delay=given["delay"],
+            run_at=given["run_at"],
             context=items_of(given["context"], "context key"),
             raw=raw,
         )
@@ -155,8 +174,12 @@ def _check(
     data: str | None,
     context: Sequence[str],
     dedup_id: str | None,
+    delay: int | None,
+    run_at: datetime | None,
     **_: Any,
 ) -> None:
+    if delay is not None and run_at is not None:
+        raise SettingsError("--delay and --at cannot be used together", next="leave out one")
     if raw and (data is not None or context):
         raise SettingsError(
             "--raw takes neither --data nor --context", why="a body is sent as it is"
@@ -233,13 +256,12 @@ def _send_one(
     *,
     dry_run: bool,
 ) -> int:
-    from sqsw.sqs_manage.outgoing import QueueRules
-    from sqsw.sqs_manage.send_many import SentMessage, send_messages
+    from sqsw.sqs_manage.send_many import MessageCheck, SentMessage, send_messages
 
     client = env.queue_client(queue)
-    message.to_entry(QueueRules.of(client))
+    due = MessageCheck(env, client)(message).due
     if dry_run:
-        show_unsent(printer, client.name, message)
+        show_unsent(printer, client.name, message, due)
         return Exit.OK
     results: list[Any] = []
     send_messages(env, queue, [message], on_result=results.append)
@@ -248,6 +270,11 @@ def _send_one(
         raise Failure(f"cannot send to {client.name!r}", why=f"{result.message} [{result.code}]")
     if printer.as_json:
         printer.json("sent", values_of(result))
+    elif printer.terminal and result.parked and result.due is not None:
+        printer.done(
+            f"parked {result.job or 'a message'} for {client.name} until {local_time(result.due)}"
+            f"  job id {result.job_id}"
+        )
     elif printer.terminal:
         printer.done(f"sent {result.job or 'a message'} to {client.name}  id {result.id}")
     else:

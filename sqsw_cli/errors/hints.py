@@ -62,10 +62,12 @@ HINTS: Mapping[tuple[type[SQSError], str | None], str] = {
     (SettingsError, "other_region"): "use --region {suggested}, or set AWS_REGION",
     (NoRegion, None): "set AWS_REGION (or --region), or work without AWS: SQSW_LOCAL=1 "
     "(or --local)",
-    (MessageRefused, "delay_on_fifo"): "leave out --delay, or set it for the queue: "
-    "sqsw create-queue {queue} --delay {delay}s --update",
+    (MessageRefused, "delay_on_fifo"): "leave out the delay, or park the job: "
+    "sqsw create-queue parked --parking, then --parking parked",
     (MessageRefused, "needs_deduplication_id"): "add --dedup-id ID, or deduplicate by body: sqsw "
     "create-queue {queue} --content-dedup --update",
+    (MessageRefused, "needs_parking"): "park it: sqsw create-queue parked --parking, then "
+    "--parking parked, SQSW_PARKING=parked, or SQSEnv(parking='parked')",
     (RedriveError, "failed"): _WHERE_TO,
     (RedriveError, "no_target"): _WHERE_TO,
     (RedriveError, "not_dead_letters"): "its dead-letter queue is {dead_letter_queue}: "
@@ -87,6 +89,8 @@ HINTS: Mapping[tuple[type[SQSError], str | None], str] = {
     "AWS_ENDPOINT_URL), and whether a proxy or a captive portal answers instead of SQS",
 }
 
+_CREATE_PARKING = "sqsw create-queue {queue_name} --parking"
+
 _MORE_RECEIVES = (
     "sqsw create-queue {queue_name} --dlq {dead_letter_queue} "
     f"--max-receives {DEFAULT_MAX_RECEIVES} --update"
@@ -105,6 +109,10 @@ QUEUE_HINTS = {
     "dead_letters": "grant the worker sqs:SendMessage on it (sqsw doctor --policy {queue_name} "
     "prints the statement), or use --dead-letters native",
     "no_room": "use at most nine message attributes, and leave 4 KiB of the size free",
+    "missing_parking_queue": _CREATE_PARKING,
+    "parking_fifo": "create a standard queue: sqsw create-queue parked --parking",
+    "parking_settings": f"{_CREATE_PARKING} --update",
+    "parked_too_old": "run a worker of an app with SQSEnv(parking={queue_name})",
     "denied": "sqsw doctor --policy {queue_name} prints the statement that a worker needs",
 }
 
@@ -169,6 +177,9 @@ def _not_found(error: QueueNotFound, env: "SQSEnv") -> SQSError:
     name = error.queue
     if name is None or error.account is not None:  # the library's message is complete
         return error
+    if error.reason == "parking":
+        cure = f"create it: sqsw create-queue {shlex.quote(name)} --parking"
+        return _reworded(error, error.why, cure)
     try:
         meant = nearest(name, env.get_all_known_queues())
     except SQSError:  # listing is not allowed: suggest nothing

@@ -32,6 +32,11 @@ LINES = {
         "reasons of dead letters",
         ("'reason'", "count", "error", "where", "oldest_at"),
     ),
+    "parked": Line(
+        ("inspect",),
+        "parked jobs, with --local",
+        ("'parked'", "job_id", "job", "queue", "due", "sent_at", "payload"),
+    ),
     "message": Line(("inspect",), "--peek", ("id", "job", "sent_at", "receives", "payload")),
     "group": Line(("inspect",), "--count-by", ("key", "count", "oldest_sent_at", "newest_sent_at")),
     "task": Line(

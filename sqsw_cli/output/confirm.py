@@ -32,6 +32,15 @@ def yes_or_no(question: str, refusal: str) -> None:
         raise NotConfirmed
 
 
+def confirm_lost_jobs(name: str, which: str) -> None:
+    """Ask once more before parked jobs are deleted, because no other queue has a copy of them."""
+    yes_or_no(
+        f"{name} is a parking queue: its jobs have not run yet, and no other queue has them. "
+        f"Delete {which}?",
+        f"{name!r} is a parking queue, and deleting its jobs needs confirmation",
+    )
+
+
 def _needs_yes(refusal: str) -> Failure:
     return Failure(
         refusal,

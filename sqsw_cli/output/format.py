@@ -43,6 +43,11 @@ def ago(moment: datetime | None, now: float | None = None) -> str:
     return f"{brief(seconds)} ago" if seconds >= 1 else "now"
 
 
+def local_time(moment: datetime) -> str:
+    """Return a time for people, in the local time zone: ``2026-12-24 08:00:00+01:00``."""
+    return moment.astimezone().isoformat(sep=" ", timespec="seconds")
+
+
 def rfc3339(moment: datetime | None) -> str | None:
     return None if moment is None else format_time(moment)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqsw.core.job_metadata import SQSW
 from sqsw.core.wording import counted, shortened
 from sqsw_cli.json_text import json_text
-from sqsw_cli.output.format import ago, rfc3339, size, thousands
+from sqsw_cli.output.format import ago, local_time, rfc3339, size, thousands
 from sqsw_cli.output.printer import Column, Printer
 from sqsw_cli.output.records import values_of
 
@@ -62,7 +62,10 @@ def show_failure(printer: Printer, failure: "Failure") -> None:
         printer.plain("failed", "failed", where, failure.code, failure.message)
 
 
-def show_unsent(printer: Printer, queue: str, message: "OutgoingMessage") -> None:
+def show_unsent(
+    printer: Printer, queue: str, message: "OutgoingMessage", due: datetime | None = None
+) -> None:
+    """Print a message that was not sent; ``due`` is when it would run, if it would be parked."""
     # A body and attributes from a command's output already say the content type and context.
     is_copied = message.job is not None and message.body is not None
     is_written_here = message.job is not None and "JobName" not in message.attributes
@@ -81,6 +84,8 @@ def show_unsent(printer: Printer, queue: str, message: "OutgoingMessage") -> Non
             "attributes": message.all_attributes() or None,
             "attribute_types": dict(message.attribute_types) or None,
             "trace_header": message.trace_header,
+            "due": due,
+            "to": queue if due is not None else None,
         }
         printer.json("message", values)
         return
@@ -89,7 +94,8 @@ def show_unsent(printer: Printer, queue: str, message: "OutgoingMessage") -> Non
     if message.args is not None:
         text = arguments(message.args) if shorten else json_text(message.args)
     if shorten:
-        printer.tell(f"would send  {_short(message.job or '-')}  {text}")
+        verb = "would send" if due is None else f"would park until {local_time(due)}"
+        printer.tell(f"{verb}  {_short(message.job or '-')}  {text}")
     else:
         printer.plain("unsent", message.job, text)
 
@@ -102,6 +108,8 @@ def message_table(printer: Printer, views: "Sequence[MessageView]") -> None:
         Column("receives", right=True),
         Column("error", least=_NAME),
         Column("twin of"),
+        Column("queue", least=_NAME),
+        Column("due"),
         Column("arguments", cut=True),
     ]
     rows = [
@@ -112,15 +120,17 @@ def message_table(printer: Printer, views: "Sequence[MessageView]") -> None:
             thousands(view.receives),
             view.error["type"] or view.error["verdict"] if view.error else "",
             (view.twin_of or "")[:_ID],
+            view.to or "",
+            "" if view.due is None else local_time(view.due),
             payload(view, shorten=True),
         ]
         for view in views
     ]
-    # Most messages have neither an error nor a twin.
+    # Most messages have neither an error nor a twin, and are not parked.
     used = [
         index
         for index, column in enumerate(columns)
-        if column.title not in ("error", "twin of") or any(row[index] for row in rows)
+        if column.title not in ("error", "twin of", "queue", "due") or any(row[index] for row in rows)
     ]
     printer.table([columns[index] for index in used], [[row[i] for i in used] for row in rows])
 
@@ -160,6 +170,8 @@ def _facts(view: "MessageView") -> list[str]:
     lines = [" · ".join(facts)]
     if view.job_id != view.id:
         lines.append(f"job id {view.job_id}")
+    if view.due is not None:
+        lines.append(f"parked until {local_time(view.due)}, then sent to {view.to or '?'}")
     if view.source is not None:
         lines.append(f"a dead letter of {view.source}")
     if view.group is not None:

@@ -164,6 +164,8 @@ def _details(report: "QueueReport", rate: float | None) -> list[str]:
         f"· delayed {thousands(report.delayed)}",
         " · ".join(_numbers(report)),
     ]
+    if report.parked is not None:
+        lines.append(f"{counted(report.parked, 'parked job')}, which a worker sends when due")
     if report.oldest_age_s is not None:
         lines.append(f"oldest message {format_duration(report.oldest_age_s)} old")
     if report.dlq:
@@ -210,4 +212,6 @@ def _numbers(report: "QueueReport") -> list[str]:
 
 
 def _type(report: "QueueReport") -> str:
+    if report.parked is not None:
+        return "parking"
     return "FIFO" if report.fifo else "standard"

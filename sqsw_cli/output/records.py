@@ -16,7 +16,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "queue": (
         *("name", "sqs_name", "url", "arn", "fifo", "action", "visible", "in_flight", "delayed"),
         *("dlq", "dlq_visible", "max_receives", "sources", "attributes", "tags"),
-        *("oldest_age_s", "reasons"),
+        *("oldest_age_s", "reasons", "parked"),
     ),
     "message": (
         *(
@@ -33,10 +33,13 @@ KEYS: dict[str, tuple[str, ...]] = {
         ),
         *("dedup_id", "sent_at", "first_received_at", "receives", "size", "source", "error"),
         *("attributes", "attribute_types", "trace_header", "action", "twin_of", "copy_of"),
+        *("due", "to"),
     ),
-    "sent": ("queue", "id", "job", "line", "group", "dedup_id", "sequence_number", "job_id"),
+    "sent": ("queue", "id", "job", "line", "group", "dedup_id", "sequence_number", "job_id")
+    + ("due", "parked"),
     "failed": ("queue", "line", "id", "code", "message", "retryable", "item", "job_id"),
     "group": ("queue", "key", "count", "oldest_sent_at", "newest_sent_at"),
+    "parked_job": ("id", "job_id", "job", "queue", "due", "sent_at", "args"),
     "task": (
         *("queue", "job", "function", "module", "file", "line_no", "signature", "source"),
         *("distribution", "kind"),
@@ -55,7 +58,7 @@ KEYS: dict[str, tuple[str, ...]] = {
 
 #: The counters in the summary of each command.
 COUNTERS: dict[str, tuple[str, ...]] = {
-    "send": ("sent", "failed"),
+    "send": ("sent", "failed", "parked"),
     "work": (
         "done",
         "failed",

@@ -1,11 +1,14 @@
 """Read what ``send`` sends: items, JSON, or lines of a file."""
 
+import time
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sqsw.core.errors import SettingsError, SQSError
+from sqsw_cli.options.types import read_moment
 from sqsw_cli.sending.items import parse_item, parse_json
 
 if TYPE_CHECKING:
@@ -23,7 +26,10 @@ class BadLine(SettingsError):
 
 @dataclass(frozen=True)
 class Common:
-    """The settings that options give to every message; those of a line win."""
+    """The settings that options give to every message; those of a line win.
+
+    ``now`` is when the command began, so a time in a line is not past because the file is long.
+    """
 
     job: str | None = None
     group: str | None = None
@@ -31,18 +37,21 @@ class Common:
     delay: int | None = None
     context: Mapping[str, Any] = field(default_factory=dict)
     raw: bool = False
+    run_at: datetime | None = None
+    now: float = field(default_factory=time.time)
 
     def message(self, line: int, **given: Any) -> "OutgoingMessage":
         from sqsw.sqs_manage.outgoing import OutgoingMessage
 
         own = {key: value for key, value in given.items() if value is not None}
-        shared = {
+        shared: dict[str, Any] = {
             "job": None if self.raw else self.job,
             "group": self.group,
             "dedup_id": self.dedup_id,
-            "delay": self.delay,
             "context": self.context,
         }
+        if not own.keys() & {"delay", "run_at"}:
+            shared |= {"delay": self.delay, "run_at": self.run_at}
         return OutgoingMessage(line=line, **{**shared, **own})
 
 
@@ -140,6 +149,8 @@ def _read_message(value: Mapping[str, Any], number: int, common: Common) -> "Out
         "group": (str,),
         "dedup_id": (str,),
         "delay": (int,),
+        "run_at": (str,),
+        "at": (str,),
         "context": (dict,),
         "body": (str,),
         "content_type": (str,),
@@ -163,6 +174,7 @@ def _read_message(value: Mapping[str, Any], number: int, common: Common) -> "Out
             *("attributes", "attribute_types", "trace_header", "job_id"),
         )
     }
+    own["run_at"] = _run_at(value, common.now)
     if job is None and body is None:
         raise BadLine("", why="it has neither 'job' nor 'body'")
     if job is None:
@@ -177,6 +189,18 @@ def _read_message(value: Mapping[str, Any], number: int, common: Common) -> "Out
 
     own |= {"job": job, "context": value.get("context"), **copied_job(value)}
     return common.message(number, **own)
+
+
+def _run_at(value: Mapping[str, Any], now: float) -> datetime | None:
+    given = [key for key in ("delay", "run_at", "at") if value.get(key) is not None]
+    if len(given) > 1:
+        raise BadLine("", why=f"it has both {given[0]!r} and {given[1]!r}")
+    if not given or given == ["delay"]:
+        return None
+    try:
+        return read_moment(value[given[0]], now)
+    except ValueError as error:
+        raise BadLine("", why=f"{given[0]!r}: {error}") from error
 
 
 def _kind(value: object) -> str:

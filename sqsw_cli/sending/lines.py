@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sqsw.sqs_env import SQSEnv
     from sqsw.sqs_manage.message_view import Failure
     from sqsw.sqs_manage.outgoing import OutgoingMessage, UnreadLine
-    from sqsw.sqs_manage.send_many import SendReport, SentMessage
+    from sqsw.sqs_manage.send_many import MessageCheck, SendReport, SentMessage
 
     Check = Callable[[OutgoingMessage], None]
 
@@ -54,9 +54,9 @@ class BulkSend:
         self.failed = 0
 
     def show(self) -> int:
-        warn = self.printer.warn
+        warn, accepts = self.printer.warn, self._accepts()
         with LineFile(self.path) as file, open_kept(self.failed_path, file, warn) as kept:
-            for line in read_lines(file.lines(), self.common, file.name, self._checker()):
+            for line in read_lines(file.lines(), self.common, file.name, self._checker(accepts)):
                 if isinstance(line, BadLine):
                     if not self.keep_going:
                         raise line
@@ -65,7 +65,7 @@ class BulkSend:
                 else:
                     self.sent += 1
                     file.forget(line.line)
-                    show_unsent(self.printer, self.name, line)
+                    show_unsent(self.printer, self.name, line, accepts(line).due)
         return self._conclude(kept)
 
     def run(self) -> int:
@@ -100,27 +100,28 @@ class BulkSend:
         self._show_end(report, kept, time.monotonic() - begun)
         return self._conclude(kept)
 
-    def _checker(self) -> "Check":
-        from sqsw.sqs_manage.outgoing import QueueRules
+    def _accepts(self) -> "MessageCheck":
+        from sqsw.sqs_manage.send_many import MessageCheck
 
-        rules = QueueRules.of(self.env.queue_client(self.queue))
+        return MessageCheck(self.env, self.env.queue_client(self.queue))
 
+    def _checker(self, accepts: "MessageCheck") -> "Check":
         def check(message: "OutgoingMessage") -> None:
             self.check(message)
-            message.to_entry(rules)  # raises for what the queue would refuse
+            accepts(message)  # raises for what the queue would refuse
 
         return check
 
     def _count_valid(self, file: LineFile) -> int:
-        count = 0
-        for line in read_lines(file.look_through(), self.common, file.name, self._checker()):
+        count, check = 0, self._checker(self._accepts())
+        for line in read_lines(file.look_through(), self.common, file.name, check):
             if isinstance(line, BadLine):
                 raise line
             count += 1
         return count
 
     def _lines(self, file: LineFile, *, checked: bool) -> "Iterator[OutgoingMessage | UnreadLine]":
-        check = None if checked else self._checker()
+        check = None if checked else self._checker(self._accepts())
         for line in read_lines(file.lines(), self.common, file.name, check):
             # If the reader of stdout has exited, send no more messages.
             if self.printer.gone:
@@ -215,6 +216,7 @@ class BulkSend:
             printer.done(
                 f"{thousands(report.sent)} sent to {self.name} in {elapsed(seconds)} "
                 f"({counted(report.requests, 'request')})"
+                + f", {thousands(report.parked)} of them parked" * bool(report.parked)
             )
         if report.failed:
             kinds = Counter(failure.code for failure in report.failures)

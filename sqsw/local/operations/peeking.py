@@ -1,10 +1,10 @@
-"""Reading messages without receiving them, which SQS itself cannot do."""
+"""Reading and deleting messages without receiving them, which SQS itself cannot do."""
 
 from typing import Any, NamedTuple
 
 from sqsw.local.operations.projection import Projection
 from sqsw.local.rules.validate import Params
-from sqsw.local.store import message_queries
+from sqsw.local.store import message_queries, message_rows
 from sqsw.local.store.queue_rows import find_queue
 from sqsw.local.store.store import Store
 
@@ -24,16 +24,32 @@ class Peek(NamedTuple):
     last: int | None
 
 
-def peek(store: Store, params: Params, now: int, *, after: int, limit: int) -> Peek:
-    """Return the messages after ``after`` that could be received now, oldest first."""
+def peek(
+    store: Store, params: Params, now: int, *, after: int, limit: int, hidden: bool = False
+) -> Peek:
+    """Return the messages after ``after`` that could be received now, oldest first.
+
+    With ``hidden``, return the messages in flight and the delayed ones too.
+    """
+    read = message_queries.all_messages if hidden else message_queries.visible_messages
     projection = Projection(store.settings.account, frozenset({"All"}), ["All"])
     with store.read() as transaction:  # works even if the file is locked or the disk is full
         queue = find_queue(transaction, store, params)
-        found = message_queries.visible_messages(transaction, queue, limit, now, after)
+        found = read(transaction, queue, limit, now, after)
     shown = [projection.message(queue, message) for message in found]
     for message in shown:
         del message["ReceiptHandle"]
     return Peek(shown, found[-1].seq if len(found) == limit else None)
+
+
+def discard(store: Store, params: Params, now: int, message_id: str) -> bool:
+    """Delete a message by its ID, even if it is hidden; return whether it existed."""
+    with store.write() as transaction:
+        queue = find_queue(transaction, store, params)
+        places = message_queries.places_by_id(transaction, queue, message_id, now)
+        if places:
+            message_rows.remove(transaction, queue, places, now)
+    return bool(places)
 
 
 def seconds_until_due(store: Store, params: Params, now: int) -> float | None:

@@ -26,6 +26,9 @@ _DUE = _STORED.format(index="INDEXED BY m_hidden") + (
     "m.contents = ? AND m.state > 0 AND m.visible_at <= ? AND m.seq >= ? AND m.seq > ?"
     " ORDER BY m.seq LIMIT ?"
 )
+_ALL = _STORED.format(index="INDEXED BY m_contents") + (
+    "m.contents = ? AND m.seq >= ? AND m.seq > ? ORDER BY m.seq LIMIT ?"
+)
 _OF_GROUP = _STORED.format(index="INDEXED BY m_group") + (
     "m.grp = ? AND m.seq >= ? AND m.seq > ? ORDER BY m.seq LIMIT ?"
 )
@@ -137,6 +140,26 @@ def visible_messages(
     due = transaction.rows(_DUE, (queue.contents, now, horizon, after, limit))
     found = ready_messages(transaction, queue, limit, now, after) + [Stored(*row) for row in due]
     return sorted(found)[:limit]
+
+
+def all_messages(
+    transaction: Transaction, queue: Queue, limit: int, now: int, after: int
+) -> list[Stored]:
+    """Return messages in any state, oldest first."""
+    rows = transaction.rows(_ALL, (queue.contents, queue.horizon(now), after, limit))
+    return [Stored(*row) for row in rows]
+
+
+def places_by_id(
+    transaction: Transaction, queue: Queue, message_id: str, now: int
+) -> list[RowState]:
+    """Return the state of the message with this ID, if it exists; this reads the whole queue."""
+    rows = transaction.rows(
+        f"SELECT {_PLACE} FROM messages INDEXED BY m_contents"
+        " WHERE contents = ? AND seq >= ? AND id = ?",
+        (queue.contents, queue.horizon(now), message_id),
+    )
+    return [RowState(*row) for row in rows]
 
 
 def first_of_group(

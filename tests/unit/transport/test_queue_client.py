@@ -176,3 +176,22 @@ def test_the_lease_starts_when_sqs_hides_the_message(
     assert message.received_at == 1000 + seconds
     assert message.lease.expires_at == message.received_at - age + 30
     assert message.lease.sure_until == 1000 + 30  # as if SQS had hidden it at the request
+
+
+def test_the_embedded_sqs_shows_and_discards_hidden_messages(client: QueueClient) -> None:
+    client.send({"MessageBody": "in flight"})
+    client.receive(visibility_timeout=600)
+    client.send({"MessageBody": "delayed", "DelaySeconds": 900})
+    assert list(client.peek() or ()) == []
+    found = list(client.peek(hidden=True) or ())
+    assert [message.body for message in found] == ["in flight", "delayed"]
+    assert [client.discard(message.message_id) for message in found] == [True, True]
+    assert client.discard(found[0].message_id) is False
+    assert list(client.peek(hidden=True) or ()) == []
+
+
+def test_aws_can_neither_show_nor_discard_hidden_messages() -> None:
+    elsewhere = SQSEnv(boto3.Session("id", "secret", region_name="eu-west-1"))
+    client = elsewhere.make_queue_client("jobs", "https://sqs.eu-west-1.amazonaws.com/1/jobs")
+    assert client.peek(hidden=True) is None
+    assert client.discard("id") is None
