@@ -25,7 +25,7 @@ from sqsw.core.jobs.current_job import CurrentJob, JobContext, RunsIn
 from sqsw.core.jobs.job_list import JobList
 from sqsw.core.jobs.runtime import FunctionCall, job_runtime
 from sqsw.core.message import Message
-from sqsw.core.results import SUCCEEDED, FailedJobs, GiveUp, ProcessingResult, RetryJob
+from sqsw.core.results import SKIPPED, SUCCEEDED, FailedJobs, GiveUp, ProcessingResult, RetryJob
 from sqsw.middleware.chain import Middleware, run_chain
 from sqsw.middleware.options import Executor
 from sqsw.middleware.time_limit import TimeLimit
@@ -61,6 +61,18 @@ class ProcessorQueue(Protocol):
     @property
     def middlewares(self) -> Sequence[Middleware]:
         """The middlewares of every job, the outermost first."""
+        ...
+
+
+class Ticks(Protocol):
+    """What the schedules of a job know about its messages."""
+
+    def is_outdated(self, message: Message) -> bool:
+        """Return whether the job must not run, because the next tick is due."""
+        ...
+
+    def with_instant(self, message: Message, job_kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the arguments with the instant of the tick as a datetime."""
         ...
 
 
@@ -111,6 +123,8 @@ class Processor:
         Whether arguments have the types of the annotations; see
         :class:`~sqsw.codecs.typed_arguments.TypedArguments`. Only for jobs that are sent as
         ``json``, and not for functions that take lists of jobs.
+    ticks :
+        The schedules of the job; None if it has none. See :meth:`sqsw.SQSEnv.periodic`.
 
     Raises
     ------
@@ -133,6 +147,7 @@ class Processor:
     max_attempts: int | None = None
     give_up_on: Errors = ()
     typed_arguments: bool = False
+    ticks: Ticks | None = None
 
     def __post_init__(self) -> None:
         FailureRules(self.max_attempts, self.give_up_on)  # raises if they are wrong
@@ -227,6 +242,8 @@ class Processor:
 
     def process_message(self, message: Message) -> ProcessingResult:
         """Run the job of a message, and return how it ended."""
+        if self.ticks is not None and self.ticks.is_outdated(message):
+            return SKIPPED
         return run_job(partial(self._open, message), self._around())
 
     def process_messages(self, messages: Sequence[Message]) -> list[ProcessingResult]:
@@ -243,6 +260,8 @@ class Processor:
 
     async def process_message_async(self, message: Message) -> ProcessingResult:
         """Do the same as :meth:`process_message`, on the event loop."""
+        if self.ticks is not None and self.ticks.is_outdated(message):
+            return SKIPPED
         return await run_job_async(partial(self._open, message), self._around())
 
     async def process_messages_async(self, messages: Sequence[Message]) -> list[ProcessingResult]:
@@ -273,6 +292,8 @@ class Processor:
         job = unpack_job(message, self.queue.accept)
         if self.converter is not None and job.content_type == DEFAULT_CONTENT_TYPE:
             job = job._replace(job_kwargs=self.converter.from_json(job.job_kwargs))
+        if self.ticks is not None:
+            job = job._replace(job_kwargs=self.ticks.with_instant(message, job.job_kwargs))
         context = JobContext(job.job_context)
         context_as = _context_argument(type(self).process)
         arguments = [job.job_kwargs, context] if context_as == "position" else [job.job_kwargs]

@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -46,11 +46,15 @@ from sqsw.transport.queue_client import QueueClient
 from sqsw.transport.queue_lookup import queue_urls
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+    from zoneinfo import ZoneInfo
+
     from sqsw.core.reports import WorkerReport
     from sqsw.parking.parking_lane import ParkingLane
     from sqsw.parking.places import ParkingPlace
     from sqsw.parking.queue_parking import QueueParking
     from sqsw.queue.work_off import WorkOffResult
+    from sqsw.schedule.schedule import Overlap, Schedule
 
 P = ParamSpec("P")
 Q = TypeVar("Q", bound=GenericQueue)
@@ -148,6 +152,8 @@ class SQSEnv:
         self.failure_rules = FailureRules(**failure)
         self.events = events or EventBus()
         self.queues: dict[str, GenericQueue] = {}
+        #: the schedules by their names; see :meth:`periodic`
+        self.schedules: dict[str, Schedule] = {}
         self.registration_source = "app"
         self.typed_arguments = typed_arguments
         self._queue_prefix = queue_prefix
@@ -528,6 +534,84 @@ class SQSEnv:
 
         return register
 
+    def periodic(
+        self,
+        cron: str | None = None,
+        *,
+        every: "timedelta | float | None" = None,
+        tz: "str | ZoneInfo" = "UTC",
+        queue: str,
+        name: str | None = None,
+        args: Mapping[str, Any] | None = None,
+        overlap: "Overlap" = "wait",
+        catch_up: Literal["skip"] = "skip",
+    ) -> Callable[[Callable[P, object]], AsyncTask[P]]:
+        """Run the decorated function or task on a schedule, without a scheduler process.
+
+        ::
+
+            @env.periodic("0 3 * * *", tz="Europe/Berlin", queue="cron.fifo")
+            def report(at: datetime) -> None: ...
+
+        Every worker of this environment sends the ticks of all schedules to a FIFO queue, which
+        keeps one message for each tick. The job runs from that queue, with its retries and its
+        dead-letter queue. Ticks of one schedule never run at the same time. If no worker runs until
+        200 seconds after an instant, its tick is missed, and a worker reports that.
+
+        A parameter ``at`` of the function gets the instant of the tick, as an aware datetime in the
+        time zone of the schedule.
+
+        Parameters
+        ----------
+        cron :
+            When it runs: minute, hour, day of month, month, and day of week, in the time zone
+            ``tz``. It requires ``sqsw[cron]``. A time that clocks skip in spring runs right after
+            the gap, and a time that they repeat in autumn runs once; but if the minute or the hour
+            begins with ``*``, the job follows the clock.
+        every :
+            The interval instead of ``cron``: a timedelta or whole seconds, from one second to 366
+            days. The job runs at its multiples since 1970-01-01 00:00 UTC.
+        tz :
+            The time zone of ``cron`` and of ``at``: a name such as ``Europe/Berlin``.
+        queue :
+            The FIFO queue that the ticks go to, without the prefix.
+        name :
+            The name, which senders and workers share: 1 to 128 printable ASCII characters without
+            spaces. Default: the job name. Each tick runs once per name and instant, so another name
+            is another schedule.
+        args :
+            The arguments of the job.
+        overlap :
+            For a tick that starts when the next one is already due: ``wait`` runs it, and ``skip``
+            drops it with the event ``TickSkipped``.
+        catch_up :
+            ``skip``: ticks that were missed do not run later.
+
+        Returns
+        -------
+        Callable
+            A decorator. For a function, it registers the function on ``queue`` under its own name
+            and returns the task. For a task of this environment, it registers the function of the
+            task on ``queue`` too, with the same options, and returns the same task.
+
+        Raises
+        ------
+        SettingsError
+            A parameter has a wrong value, the package cronsim is missing, the name has a schedule
+            already, the arguments do not fit the function, or the task belongs to no environment or
+            to another one.
+        TaskAlreadyRegistered
+            Another function of ``queue`` has this job name.
+        """
+        from sqsw.queue.periodic import Plan, add_schedule  # few programs need it
+        from sqsw.schedule.schedule import rule_of, zone_name, zone_of
+
+        zone = zone_name(tz)
+        rule = rule_of(cron, every, zone_of(zone))
+        queue_name = check_queue_name(queue)
+        plan = Plan(rule, zone, queue_name, name, dict(args or {}), overlap, catch_up)
+        return lambda fn: add_schedule(self, plan, fn)
+
     def job_queue(self, queue_name: str) -> JobQueue:
         """Return the queue with this name, which must not be a raw queue.
 
@@ -577,8 +661,14 @@ class SQSEnv:
         return registrations_of(self.queues)
 
     def unregister(self, registration: Registration) -> None:
-        """Remove a registered function."""
+        """Remove a registered function, and the schedules of its job."""
         take_away(self.queues, registration)
+        job = registration.queue_name, registration.job_name
+        self.schedules = {
+            name: schedule
+            for name, schedule in self.schedules.items()
+            if (schedule.queue_name, schedule.job_name) != job
+        }
 
     def middlewares_of(self, queue_name: str) -> Sequence[Middleware]:
         """Return the middlewares of the environment and of this queue, outermost first."""
@@ -672,7 +762,13 @@ class SQSEnv:
             A function is registered for the parking queue.
         """
         lane = self.parking_lane()  # also to find jobs on the parking queue, in all processes
-        return [lane] if parking and lane is not None else []
+        found: list[Companion] = [lane] if parking and lane is not None else []
+        if schedule and self.schedules:
+            from sqsw.schedule.ticker import Ticker  # few workers need it
+
+            ticker = Ticker(self.schedules.values(), self.job_queue, self.events, self.wall_clock)
+            found.append(ticker)
+        return found
 
     def process_batch(self, queue_name: str, wait_seconds: float = 0) -> BatchProcessingResult:
         """Receive once from this queue, and run the received jobs one by one."""

@@ -12,7 +12,7 @@ from sqsw.core.event_bus import Event as Event
 from sqsw.core.event_bus import EventBus as EventBus
 from sqsw.core.event_bus import Listener as Listener
 from sqsw.core.event_bus import RequestSent as RequestSent
-from sqsw.core.job_metadata import job_id_of
+from sqsw.core.job_metadata import job_id_of, metadata_of
 from sqsw.core.message import Message
 from sqsw.core.record import record
 from sqsw.core.retry_horizon import RetryHorizon, RetryReason
@@ -418,6 +418,64 @@ class ParkedFailed(Event):
     queue_name: str
     reason: str
     retry_seconds: float
+
+
+@record(repr=False, eq=False)
+class TickSent(Event):
+    """SQS accepted the tick of a schedule for the instant ``at`` (UTC).
+
+    Every worker sends every tick, and SQS keeps one of them.
+    """
+
+    schedule: str
+    queue_name: str
+    at: datetime
+
+
+#: why a tick was not sent: the worker was suspended or its clock jumped, SQS did not accept it, or
+#: it was due before the worker started
+TickMissReason = Literal["late", "failed", "started"]
+
+
+@record(repr=False, eq=False)
+class TickMissed(Event):
+    """This worker did not send ticks of a schedule. Another worker may have sent them.
+
+    Attributes
+    ----------
+    first_at, last_at :
+        The first and the last instant, in UTC.
+    count :
+        The number of ticks, at most 10,000.
+    reason :
+        ``late``: their time was over when the worker could send them. ``failed``: SQS did not
+        accept them in time. ``started``: the last tick that was due before the worker started.
+    error :
+        With ``failed``: the last error.
+    """
+
+    schedule: str
+    queue_name: str
+    first_at: datetime
+    last_at: datetime
+    count: int
+    reason: TickMissReason
+    error: BaseException | None = None
+
+
+@record(repr=False, eq=False)
+class TickSkipped(MessageEvent):
+    """A tick of a schedule with ``overlap="skip"`` did not run: the next one was due already."""
+
+    @property
+    def schedule(self) -> str:
+        """The name of the schedule."""
+        return metadata_of(self.message).schedule or ""
+
+    @property
+    def at(self) -> str:
+        """The instant of the tick, in ISO 8601."""
+        return metadata_of(self.message).at or ""
 
 
 @record(repr=False, eq=False)

@@ -23,6 +23,8 @@ class ProcessingResult:
         True: the job must not be tried again.
     max_attempts :
         Attempts after which the job is not tried again; None for the number of its queue.
+    skipped :
+        True: the job did not run, because it is outdated. Its message is deleted.
     """
 
     success: bool
@@ -30,10 +32,14 @@ class ProcessingResult:
     error: BaseException | None = None
     give_up: bool = False
     max_attempts: int | None = None
+    skipped: bool = False
 
 
 #: the result of every job that succeeds: one shared object
 SUCCEEDED = ProcessingResult(True)
+
+#: the result of every job that is outdated
+SKIPPED = ProcessingResult(True, skipped=True)
 
 
 class RetryJob(Exception):

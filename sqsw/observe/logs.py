@@ -12,7 +12,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqsw.core.contracts import Clock
 from sqsw.core.errors import signal_name
@@ -46,6 +46,9 @@ from sqsw.core.events import (
     ReceiveError,
     Reloading,
     RetriesPlanned,
+    TickMissed,
+    TickSent,
+    TickSkipped,
     WorkerFailed,
     WorkerStarted,
     WorkerStopped,
@@ -55,6 +58,9 @@ from sqsw.core.json_depth import read_json
 from sqsw.core.message import Message
 from sqsw.core.safe_logger import log_event
 from sqsw.core.wording import shortened, text_of, without_secrets
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 #: minimum seconds between two lines about the same subject
 _REPEAT_SECONDS = 60.0
@@ -87,6 +93,9 @@ _LINES: Mapping[type[Event], tuple[str, int]] = {
     RetriesPlanned: ("retries_planned", logging.INFO),
     ParkedSent: ("parked_sent", logging.DEBUG),
     ParkedFailed: ("parked_failed", logging.WARNING),
+    TickSent: ("tick_sent", logging.DEBUG),
+    TickMissed: ("tick_missed", logging.WARNING),
+    TickSkipped: ("tick_skipped", logging.INFO),
     ChildExited: ("child_exited", logging.ERROR),
     ChildReplaced: ("child_replaced", logging.INFO),
     Reloading: ("reloading", logging.INFO),
@@ -268,6 +277,25 @@ class LogListener:
                 retry_s=round(event.retry_seconds, 3),
             )
 
+    def tick_sent(self, event: TickSent) -> None:
+        self._log(event, schedule=event.schedule, queue=event.queue_name, at=_iso(event.at))
+
+    def tick_missed(self, event: TickMissed) -> None:
+        """Log this as information at the start, when another worker may have sent the tick."""
+        name, level = _LINES[TickMissed]
+        log_event(
+            *(self._logger, logging.INFO if event.reason == "started" else level, name),
+            schedule=event.schedule,
+            queue=event.queue_name,
+            reason=event.reason if event.error is None else _reason_of(event.error),
+            count=event.count,
+            first_at=_iso(event.first_at),
+            last_at=_iso(event.last_at),
+        )
+
+    def tick_skipped(self, event: TickSkipped) -> None:
+        self._message(event, schedule=event.schedule, at=event.at)
+
     def child_exited(self, event: ChildExited) -> None:
         self._log(event, pid=event.pid, exit_code=event.exit_code, reason=event.reason)
 
@@ -344,6 +372,10 @@ class LogListener:
     def _log(self, event: Event, **values: Any) -> None:
         name, level = _LINES[type(event)]
         log_event(self._logger, level, name, **values)
+
+
+def _iso(at: "datetime") -> str:
+    return at.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _reason_of(error: BaseException) -> str:

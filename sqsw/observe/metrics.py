@@ -24,6 +24,9 @@ from sqsw.core.events import (
     ReceiveDone,
     ReceiveError,
     RequestSent,
+    TickMissed,
+    TickSent,
+    TickSkipped,
 )
 from sqsw.observe.health import Health
 
@@ -107,6 +110,12 @@ class Metrics:
             ["action"],
             registry=registry,
         )
+        self._ticks: Counter = Counter(
+            "sqsw_ticks",
+            "Ticks of schedules: sent and missed by this worker, and skipped unrun.",
+            ["schedule", "outcome"],
+            registry=registry,
+        )
         registry.register(_Now(health))
 
     def subscribe_to(self, events: EventBus) -> None:
@@ -122,6 +131,9 @@ class Metrics:
             ReceiveDone,
             ReceiveError,
             RequestSent,
+            TickMissed,
+            TickSent,
+            TickSkipped,
             quick=True,
         )
 
@@ -150,6 +162,16 @@ class Metrics:
             self._receives.labels(event.queue_name, "error").inc()
         elif isinstance(event, RequestSent):
             self._requests.labels(event.action).inc()
+        elif isinstance(event, TickSent | TickMissed | TickSkipped):
+            self._tick(event)
+
+    def _tick(self, event: TickSent | TickMissed | TickSkipped) -> None:
+        if isinstance(event, TickSent):
+            self._ticks.labels(event.schedule, "sent").inc()
+        elif isinstance(event, TickSkipped):
+            self._ticks.labels(event.schedule, "skipped").inc()
+        elif event.reason != "started":  # another worker may have sent that one
+            self._ticks.labels(event.schedule, "missed").inc(event.count)
 
     def _started(self, event: JobStarted) -> None:
         message = event.message

@@ -14,6 +14,7 @@ from sqsw.core.arguments import check_function, place_of
 from sqsw.core.contracts import Backoff
 from sqsw.core.errors import DecodeError, TaskAlreadyRegistered, TaskNotFound
 from sqsw.core.failure_rules import DEFAULT_RULES, FailureRules
+from sqsw.core.job_metadata import SQSW, JobMetadata
 from sqsw.core.jobs.job_key import JobKey
 from sqsw.core.message import Message
 from sqsw.core.results import ProcessingResult
@@ -155,6 +156,7 @@ class JobQueue(GenericQueue):
         backoff_policy = options.pop("backoff_policy", None)
         rules = FailureRules(options.pop("max_attempts", None), options.pop("give_up_on", ()))
         is_typed = options.pop("typed_arguments", None)
+        ticks = getattr(self.processors.get(job_name), "ticks", None)
         self.processors[job_name] = self.env.processor_maker(
             queue=self,
             fn=processor,
@@ -163,6 +165,8 @@ class JobQueue(GenericQueue):
             context_var=context_var,
             **options,
         )
+        if ticks is not None:
+            self.processors[job_name].ticks = ticks
         if backoff_policy is not None:
             self.processors[job_name].backoff_policy = backoff_policy
         if rules != DEFAULT_RULES:
@@ -208,6 +212,21 @@ class JobQueue(GenericQueue):
         for job_name, processor in self.processors.items():
             dst_queue.processors[job_name] = processor.copy(queue=dst_queue)
             dst_queue.sources[job_name] = self.sources[job_name]
+
+    def take_processor(self, job_name: str, source: "JobQueue") -> None:
+        """Register the processor that another queue has for this job name.
+
+        Raises
+        ------
+        TaskAlreadyRegistered
+            Another function already has this job name.
+        """
+        processor = source.processors[job_name]
+        self.refuse_other(job_name, processor.fn)
+        if job_name not in self.processors:
+            self.processors[job_name] = processor.copy(queue=self)
+            self.processors[job_name].ticks = None  # its schedules belong to the other queue
+            self.sources[job_name] = self.env.registration_source
 
     def _backoff_policies(self) -> Mapping[str | None, Backoff]:
         return {
@@ -277,19 +296,69 @@ class JobQueue(GenericQueue):
             job_name = job_kwargs.pop("job_name")
         job_name = plain_job_name(job_name)
         content_type = _content_type or self.env.codec
-        # What a processor_maker makes need not have one.
-        converter = getattr(self.processors.get(job_name), "converter", None)
-        if converter and content_type == DEFAULT_CONTENT_TYPE and not self.takes_lists:
-            job_kwargs = converter.to_json(job_kwargs)
         entry = pack_job(
             job_name,
-            job_kwargs,
+            self._sendable(job_name, job_kwargs, content_type),
             self.env.context.to_dict(),
             content_type,
             deduplication_id=_deduplication_id,
             group_id=_group_id,
         )
         return self._put(entry, job_name, _job_id, self._delay(entry, _delay_seconds, _run_at))
+
+    def pack_tick(
+        self,
+        job_name: str,
+        job_kwargs: Mapping[str, Any],
+        at: str | None,
+        *,
+        group_id: str,
+        deduplication_id: str,
+        metadata: JobMetadata,
+    ) -> Entry:
+        """Return the entry of a periodic job, which :meth:`add_job` would send.
+
+        Parameters
+        ----------
+        at :
+            The argument ``at``; None: the function does not take it.
+        metadata :
+            The job id, the schedule and the instant.
+
+        Raises
+        ------
+        MessageRefused
+            SQS would refuse the message, or the codec cannot encode a value.
+        """
+        content_type = self.env.codec
+        sendable = self._sendable(job_name, job_kwargs, content_type)
+        entry = pack_job(
+            job_name,
+            sendable if at is None else {**sendable, "at": at},
+            self.env.context.to_dict(),
+            content_type,
+            deduplication_id=deduplication_id,
+            group_id=group_id,
+        )
+        entry["MessageAttributes"][SQSW] = metadata.to_attribute()
+        self._complete(entry, job_name, None)
+        return entry
+
+    def _sendable(
+        self, job_name: str, job_kwargs: Mapping[str, Any], content_type: str
+    ) -> Mapping[str, Any]:
+        """Return arguments as the codec takes them: typed ones, and ``at``, become JSON values."""
+        if content_type != DEFAULT_CONTENT_TYPE or self.takes_lists:
+            return job_kwargs
+        # What a processor_maker makes need not have these attributes.
+        processor = self.processors.get(job_name)
+        converter = getattr(processor, "converter", None)
+        if converter:
+            return converter.to_json(job_kwargs)  # type: ignore[no-any-return]  # see above
+        if getattr(processor, "ticks", None) is None or "at" not in job_kwargs:
+            return job_kwargs
+        to_text = getattr(job_kwargs["at"], "isoformat", None)
+        return job_kwargs if to_text is None else {**job_kwargs, "at": to_text()}
 
     def add_raw_job(
         self,

@@ -34,6 +34,7 @@ from sqsw.core.events import (
     JobUnrun,
     LeaseLost,
     MessageReceived,
+    TickSkipped,
 )
 from sqsw.core.jobs.current_job import RunsIn
 from sqsw.core.jobs.job_key import JobKey
@@ -271,6 +272,9 @@ class Dispatcher:
                 JobDropped(message, job_name, seconds, is_registered=is_registered)
             )
             return Outcome("dropped", 0)
+        if result.skipped:
+            self._events.publish(TickSkipped(message))
+            return _DONE
         if result.success:
             if self._events.wants(JobDone):
                 event = JobDone(message, job_name, seconds, is_registered=is_registered)

@@ -1,0 +1,1 @@
+"""Periodic jobs: the rules of schedules, and the sender of their ticks."""
