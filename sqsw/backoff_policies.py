@@ -1,4 +1,8 @@
-"""How long a failed message stays hidden before it is tried again."""
+"""How long a failed message stays hidden before it is tried again.
+
+SQS hides a message for twelve hours at most. For longer waits, the environment needs a parking
+place, and the queue must be a standard queue; otherwise the message stays hidden for twelve hours.
+"""
 
 import copy
 import random
@@ -7,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from sqsw.core.contracts import Backoff
 from sqsw.core.errors import SettingsError
-from sqsw.core.limits import MAX_VISIBILITY_TIMEOUT_SECONDS
+from sqsw.core.limits import MAX_PARKED_SECONDS, MAX_VISIBILITY_TIMEOUT_SECONDS
 from sqsw.core.message import Message
 from sqsw.core.retry_horizon import RetryHorizon
 from sqsw.core.settings import check_bounds
@@ -23,13 +27,13 @@ class ConstantBackoff:
     Parameters
     ----------
     backoff_value :
-        Seconds, 0 to 43200.
+        Seconds, 0 to 31622400 (366 days).
     """
 
     backoff_value: float = 0.0
 
     def __post_init__(self) -> None:
-        check_bounds("backoff_value", self.backoff_value, 0, MAX_VISIBILITY_TIMEOUT_SECONDS)
+        check_bounds("backoff_value", self.backoff_value, 0, MAX_PARKED_SECONDS)
 
     def get_visibility_timeout(self, message: Message) -> float:
         """Seconds until the message can be received again."""
@@ -47,7 +51,7 @@ class ExponentialBackoff:
     base :
         The factor from one receive to the next.
     min_visibility_timeout, max_visibility_timeout :
-        Seconds: the result is kept between them, 0 to 43200.
+        Seconds: the result is kept between them, 0 to 31622400 (366 days).
     multiplier :
         Seconds after the first receive.
     max_visbility_timeout :
@@ -72,12 +76,8 @@ class ExponentialBackoff:
     ) -> None:
         if max_visbility_timeout is not None:
             max_visibility_timeout = max_visbility_timeout
-        check_bounds(
-            "min_visibility_timeout", min_visibility_timeout, 0, MAX_VISIBILITY_TIMEOUT_SECONDS
-        )
-        check_bounds(
-            "max_visibility_timeout", max_visibility_timeout, 0, MAX_VISIBILITY_TIMEOUT_SECONDS
-        )
+        check_bounds("min_visibility_timeout", min_visibility_timeout, 0, MAX_PARKED_SECONDS)
+        check_bounds("max_visibility_timeout", max_visibility_timeout, 0, MAX_PARKED_SECONDS)
         for name, value in (
             ("base", base),
             ("min_visibility_timeout", min_visibility_timeout),
@@ -106,7 +106,7 @@ class Delays:
     Parameters
     ----------
     delays :
-        Seconds, each 0 to 43200; at least one.
+        Seconds, each 0 to 31622400 (366 days); at least one.
 
     Raises
     ------
@@ -124,7 +124,7 @@ class Delays:
                 next="pass seconds: Delays(10, 60, 600)",
             )
         for number, seconds in enumerate(delays, 1):
-            check_bounds(f"delay {number}", seconds, 0, MAX_VISIBILITY_TIMEOUT_SECONDS)
+            check_bounds(f"delay {number}", seconds, 0, MAX_PARKED_SECONDS)
         object.__setattr__(self, "delays", delays)
 
     def get_visibility_timeout(self, message: Message) -> float:
@@ -144,6 +144,7 @@ def retry_horizon(
     policies: Mapping[str | None, Backoff],
     max_receives: int,
     max_attempts: Mapping[str | None, int | None] | None = None,
+    longest_wait: int = MAX_VISIBILITY_TIMEOUT_SECONDS,
 ) -> RetryHorizon:
     """Return how long a job of a queue is retried.
 
@@ -158,31 +159,31 @@ def retry_horizon(
         Receives that the redrive policy of the queue allows.
     max_attempts :
         The attempts of each job by its name; None, or no entry, if only the receives limit them.
+    longest_wait :
+        Seconds to which the worker shortens a wait.
     """
     limits = {name: most for name, most in (max_attempts or {}).items() if most is not None}
     attempts = {name: min(limits.get(name, max_receives), max_receives) for name in policies}
-    horizon = _shortest(queue_name, policies, attempts, max_receives)
+    waits = _Waits(queue_name, longest_wait)
+    horizon = _shortest(waits, policies, attempts, max_receives)
     others = {name: policy for name, policy in policies.items() if attempts[name] == max_receives}
-    if horizon.max_attempts is None or not others:
-        return horizon
-    by_receives = _shortest(queue_name, others, attempts, max_receives)
-    return replace(horizon, by_receives=by_receives)
+    if horizon.max_attempts is not None and others:
+        by_receives = _shortest(waits, others, attempts, max_receives)
+        horizon = replace(horizon, by_receives=by_receives)
+    is_cut = waits.longest > longest_wait
+    return replace(horizon, cut_seconds=waits.longest) if is_cut else horizon
 
 
 def _shortest(
-    queue_name: str,
+    waits: "_Waits",
     policies: Mapping[str | None, Backoff],
     attempts: Mapping[str | None, int],
     max_receives: int,
 ) -> RetryHorizon:
-    seconds_of: dict[tuple[int, int], int | None] = {}  # most jobs share one policy
     found: dict[str | None, tuple[int | None, int]] = {}
     for job_name, policy in policies.items():
         most = attempts[job_name]
-        key = (id(policy), most)
-        if key not in seconds_of:
-            seconds_of[key] = _seconds_until_last(policy, queue_name, most)
-        found[job_name] = (seconds_of[key], most)
+        found[job_name] = (waits.until_last(policy, most), most)
     known = [
         (seconds, most, name) for name, (seconds, most) in found.items() if seconds is not None
     ]
@@ -198,22 +199,42 @@ class _NoJitter(random.Random):
         return mu
 
 
-def _seconds_until_last(policy: Backoff, queue_name: str, attempts: int) -> int | None:
-    """The backoffs before the last attempt; None if the policy failed."""
-    try:
-        if isinstance(policy, ExponentialBackoff):
-            policy = copy.copy(policy)
-            object.__setattr__(policy, "_random", _NoJitter())
-        # As the worker sends them to SQS: whole seconds, at most twelve hours.
-        return sum(
-            max(
-                0,
-                round(min(policy.get_visibility_timeout(message), MAX_VISIBILITY_TIMEOUT_SECONDS)),
-            )
-            for message in _failed_attempts(queue_name, attempts)
-        )
-    except Exception:  # noqa: BLE001  # a user's policy can raise or return anything
-        return None
+class _Waits:
+    """The waits of a queue between the attempts of a job.
+
+    Attributes
+    ----------
+    longest :
+        The longest wait so far, in seconds, before it is shortened.
+    """
+
+    def __init__(self, queue_name: str, longest_wait: int) -> None:
+        self.longest = 0
+        self._queue_name = queue_name
+        self._longest_wait = longest_wait
+        self._known: dict[tuple[int, int], int | None] = {}  # most jobs share one policy
+
+    def until_last(self, policy: Backoff, attempts: int) -> int | None:
+        """Return the sum of the waits before the last attempt; None if the policy failed."""
+        key = (id(policy), attempts)
+        if key not in self._known:
+            self._known[key] = self._sum(policy, attempts)
+        return self._known[key]
+
+    def _sum(self, policy: Backoff, attempts: int) -> int | None:
+        try:
+            if isinstance(policy, ExponentialBackoff):
+                policy = copy.copy(policy)
+                object.__setattr__(policy, "_random", _NoJitter())
+            # As the worker waits: whole seconds.
+            waits = [
+                max(0, round(min(policy.get_visibility_timeout(message), MAX_PARKED_SECONDS)))
+                for message in _failed_attempts(self._queue_name, attempts)
+            ]
+        except Exception:  # noqa: BLE001  # a user's policy can raise or return anything
+            return None
+        self.longest = max(self.longest, *waits, 0)
+        return sum(min(seconds, self._longest_wait) for seconds in waits)
 
 
 def _failed_attempts(queue_name: str, attempts: int) -> Iterator[Message]:

@@ -12,7 +12,7 @@ class Backoff(Protocol):
     """Decides how long a failed message stays hidden."""
 
     def get_visibility_timeout(self, message: "Message") -> float:
-        """Return the seconds until the message can be received again, 0 to 43200."""
+        """Return the seconds until the job is tried again, 0 to 31622400 (366 days)."""
         ...
 
 

@@ -121,6 +121,7 @@ QueueReason = Literal[
     "visibility_timeout",
     "dead_letters",
     "no_room",
+    "parking",
     "parked_too_old",
     RetryReason,
 ]
@@ -237,7 +238,7 @@ class JobFailed(JobEnded):
     error :
         What it raised.
     hidden_seconds :
-        Seconds until the message can be received again.
+        Seconds until the job can be tried again. Above 43200, its message is parked.
     dead_letter_queue :
         The queue that the message goes to if the job is not tried again; None if it is, or if there
         is no such queue.
@@ -274,6 +275,16 @@ class JobDead(JobEvent):
 
     dead_letter_queue: str
     record: DeadRecord
+
+
+@record(repr=False, eq=False)
+class JobParked(JobEvent):
+    """The job waits in the parking place until ``due`` (UTC), and then comes back to its queue.
+
+    Its backoff is longer than the twelve hours for which SQS can hide a message.
+    """
+
+    due: datetime
 
 
 @record(repr=False, eq=False)

@@ -6,24 +6,37 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 from sqsw.core.dead_record import DeadRecord
 from sqsw.core.errors import MessageRefused
-from sqsw.core.message import SQSW as SQSW
-from sqsw.core.message import Message
 from sqsw.core.wording import shortened
+
+#: the name of the message attribute
+SQSW = "Sqsw"
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 #: maximum length of its text in bytes, and of a job id in characters
 MAX_METADATA_BYTES, MAX_JOB_ID_LENGTH = 4_096, 128
 
+#: more attempts than any job has
+MAX_ATTEMPTS = 1_000_000
+
 #: the numbers that it can have, with their maximum
-_NUMBERS = {"due": 253_402_300_799_999, "attempts": 1_000_000}
+_NUMBERS = {"due": 253_402_300_799_999, "attempts": MAX_ATTEMPTS}
 
 #: the values that are written as they are: these numbers, and texts like job ids
 _PLAIN_KEYS = ("copy_of", "due", "to", "group", "dedup", "attempts", "schedule", "at")
+
+
+class Carrier(Protocol):
+    """A received message, as far as its metadata needs it."""
+
+    @property
+    def message_id(self) -> str: ...
+
+    def string_attribute(self, name: str) -> str | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +87,7 @@ class JobMetadata:
         return {"DataType": "String", "StringValue": json.dumps(value, separators=(",", ":"))}
 
 
-def metadata_of(message: Message) -> JobMetadata:
+def metadata_of(message: Carrier) -> JobMetadata:
     """Return the metadata of a message; it is empty if the attribute is missing or not ours."""
     return read_metadata(message.string_attribute(SQSW))
 
@@ -96,6 +109,13 @@ def read_metadata(text: str | None) -> JobMetadata:
     )
 
 
+def read_attempts(text: str | None) -> int:
+    """Return the attempts of a job before it was parked, from the text of the attribute."""
+    if text is None or '"attempts"' not in text:  # of nearly all messages, and json takes longer
+        return 0
+    return read_metadata(text).attempts or 0
+
+
 def _plain_value(key: str, value: object) -> Any:
     """Return a value of the attribute if it can be one; None otherwise."""
     if key in _NUMBERS:
@@ -103,7 +123,7 @@ def _plain_value(key: str, value: object) -> Any:
     return value if is_job_id(value) else None
 
 
-def job_id_of(message: Message) -> str:
+def job_id_of(message: Carrier) -> str:
     """Return the job id of a message: the one in its metadata, else the message id."""
     return metadata_of(message).job_id or message.message_id
 

@@ -31,3 +31,6 @@ MAX_RETENTION_SECONDS: Final = 1_209_600
 
 #: receives before a message is dead-lettered, at most
 MAX_RECEIVE_COUNT: Final = 1_000
+
+#: seconds that a job can wait in a parking place, at most. This limit is sqsw's own.
+MAX_PARKED_SECONDS: Final = 366 * 86_400

@@ -5,12 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 from typing import Any
 
+from sqsw.core.job_metadata import SQSW, read_attempts
 from sqsw.core.lease_clock import lease_time
 from sqsw.core.process_lock import ProcessLock
 from sqsw.core.record import record
-
-#: the message attribute in which sqsw keeps what it knows of a job
-SQSW = "Sqsw"
 
 _making = ProcessLock()
 
@@ -122,8 +120,17 @@ class Message:
 
     @property
     def attempt(self) -> int:
-        """The number of this attempt of its job, from 1: counts receives and further tries."""
-        return self.receive_count + self.tries - 1
+        """The number of this attempt of its job, from 1.
+
+        It counts receives and further tries of this message, and the attempts before the job was
+        parked.
+        """
+        return self.receive_count + self.tries - 1 + self.earlier_attempts
+
+    @property
+    def earlier_attempts(self) -> int:
+        """The attempts of its job in earlier messages, before it was parked; 0 for most jobs."""
+        return read_attempts(self.string_attribute(SQSW))
 
     @property
     def receive_count(self) -> int:

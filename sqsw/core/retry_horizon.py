@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from sqsw.core.limits import MAX_VISIBILITY_TIMEOUT_SECONDS
 from sqsw.core.redrive_policy import DEFAULT_MAX_RECEIVES
 from sqsw.core.wording import counted, format_duration
 
-RetryReason = Literal["few_receives", "short_backoff"]
+RetryReason = Literal["few_receives", "short_backoff", "long_backoff"]
 
 #: seconds below which an ordinary outage dead-letters jobs
 _SHORT_SECONDS = 300
@@ -40,6 +41,9 @@ class RetryHorizon:
     by_receives :
         If ``max_attempts`` is set: the horizon of the jobs that only the receives limit; None if
         there are none.
+    cut_seconds :
+        The longest wait of any job of the queue, if it is shortened to the twelve hours of SQS;
+        None if none is.
     """
 
     max_receives: int
@@ -48,6 +52,7 @@ class RetryHorizon:
     is_assumed: bool = False
     max_attempts: int | None = None
     by_receives: "RetryHorizon | None" = None
+    cut_seconds: int | None = None
 
     def until(self, dead_letter_queue: str) -> str:
         """Return the horizon as text, for example ``for 34m, then orders_dead``."""
@@ -63,7 +68,7 @@ class RetryHorizon:
         is_fifo: bool,
         horizon_of: Callable[[int], "RetryHorizon"],
     ) -> Iterator[tuple[RetryReason, str, str]]:
-        """Find what can dead-letter jobs too early.
+        """Find what can dead-letter jobs too early, or shortens their waits.
 
         A small ``max_attempts`` is not a problem: it is a decision about one job.
 
@@ -77,6 +82,8 @@ class RetryHorizon:
         tuple
             The reason, the problem in words, and what to do about it.
         """
+        if self.cut_seconds is not None:
+            yield long_backoff(self.cut_seconds, is_fifo)
         few: RetryReason = "few_receives"
         more = f"set maxReceiveCount of its redrive policy to {DEFAULT_MAX_RECEIVES}"
         if is_fifo and self.max_receives < _MIN_FIFO_RECEIVES:
@@ -111,3 +118,20 @@ class RetryHorizon:
         if about:
             text += f" ({', '.join(about)})"
         return f"{text} with the default backoff" if self.is_assumed else text
+
+
+def long_backoff(seconds: int, is_fifo: bool) -> tuple[RetryReason, str, str]:
+    """Return the reason, the problem and its solution if a backoff is shortened to twelve hours."""
+    longest = format_duration(MAX_VISIBILITY_TIMEOUT_SECONDS)
+    text = f"a backoff of {format_duration(seconds)} is shortened to {longest}"
+    if is_fifo:
+        return (
+            "long_backoff",
+            f"{text}: on a FIFO queue, jobs that wait longer would lose their place in the order",
+            f"use a standard queue, or a backoff of at most {longest}",
+        )
+    return (
+        "long_backoff",
+        f"{text}: SQS hides a message for no longer, and the environment has no parking queue",
+        "create a parking queue, and set SQSEnv(parking=…) to its name",
+    )

@@ -31,6 +31,7 @@ from sqsw.core.events import (
     JobEvent,
     JobFailed,
     JobKilledProcess,
+    JobParked,
     JobRetry,
     JobStarted,
     JobStuck,
@@ -57,6 +58,7 @@ from sqsw.core.job_metadata import job_id_of
 from sqsw.core.json_depth import read_json
 from sqsw.core.message import Message
 from sqsw.core.safe_logger import log_event
+from sqsw.core.times import format_time
 from sqsw.core.wording import shortened, text_of, without_secrets
 
 if TYPE_CHECKING:
@@ -82,6 +84,7 @@ _LINES: Mapping[type[Event], tuple[str, int]] = {
     JobUnknown: ("job_unknown", logging.WARNING),
     JobUnrun: ("job_unrun", logging.ERROR),
     JobDead: ("job_dead", logging.WARNING),  # its failure was already logged as an error
+    JobParked: ("job_parked", logging.INFO),
     JobKilledProcess: ("job_killed_process", logging.ERROR),
     BeatLate: ("beat_late", logging.WARNING),
     ExtensionFailed: ("extension_failed", logging.WARNING),
@@ -199,6 +202,9 @@ class LogListener:
             dead_letter_queue=event.dead_letter_queue,
             deaths=event.record.deaths,
         )
+
+    def job_parked(self, event: JobParked) -> None:
+        self._job(event, due=format_time(event.due))
 
     def job_killed_process(self, event: JobKilledProcess) -> None:
         self._job(

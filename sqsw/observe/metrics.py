@@ -15,6 +15,7 @@ from sqsw.core.events import (
     JobEnded,
     JobEvent,
     JobFailed,
+    JobParked,
     JobRetry,
     JobStarted,
     JobUnknown,
@@ -81,6 +82,12 @@ class Metrics:
             ["queue", "job", "verdict"],
             registry=registry,
         )
+        self._parked: Counter = Counter(
+            "sqsw_jobs_parked",
+            "Jobs that were parked, because their next attempt is more than 12 hours away.",
+            ["queue", "job"],
+            registry=registry,
+        )
         self._leases: Counter = Counter(
             "sqsw_leases_lost", "Leases that ended too early.", ["queue"], registry=registry
         )
@@ -123,6 +130,7 @@ class Metrics:
             self,
             JobDead,
             JobEnded,
+            JobParked,
             JobStarted,
             JobUnknown,
             LeaseLost,
@@ -149,6 +157,8 @@ class Metrics:
         elif isinstance(event, JobDead):
             name, verdict = event.message.queue_name, event.record.verdict
             self._dead.labels(name, _label(event), verdict).inc()
+        elif isinstance(event, JobParked):
+            self._parked.labels(event.message.queue_name, _label(event)).inc()
         elif isinstance(event, LeaseLost):
             self._leases.labels(event.message.queue_name).inc()
         elif isinstance(event, ParkedSent):

@@ -1,4 +1,4 @@
-"""The acknowledger: deletes, returns and dead-letters messages.
+"""The acknowledger: deletes, returns, dead-letters and parks messages.
 
 1. take      (up to ten settlements of one lane and kind, from the register)
 2. send      (one call for them; repeat it for those that failed, while their leases last)
@@ -13,6 +13,7 @@ its caller.
 import random
 import threading
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Protocol
 
 from sqsw.core.batch_result import BatchProcessingResult
@@ -23,6 +24,7 @@ from sqsw.core.events import (
     BatchFinished,
     EventBus,
     JobDead,
+    JobParked,
     MessageDeleted,
     MessageReturned,
 )
@@ -35,6 +37,7 @@ from sqsw.worker.delivery import Delivery, JobRun, tell_unrun
 from sqsw.worker.in_flight import InFlight
 from sqsw.worker.lane import Lane, is_final
 from sqsw.worker.latency import NetworkLatency, now
+from sqsw.worker.parked_retries import ParkedRetries
 
 logger = SafeLogger(__name__)
 
@@ -73,6 +76,7 @@ class Acknowledger:
         dispatcher: Starter,
         policies: BatchPolicy,
         dead_letters: DeadLetters,
+        parked_retries: ParkedRetries,
         latency: NetworkLatency,
         events: EventBus,
         clock: Clock = lease_time,
@@ -82,6 +86,7 @@ class Acknowledger:
         self._dispatcher = dispatcher
         self._policies = policies
         self._dead_letters = dead_letters
+        self._parked_retries = parked_retries
         self._latency = latency
         self._events = events
         self._clock = clock
@@ -185,8 +190,8 @@ class Acknowledger:
 
     def _send(self, batch: Sequence[Delivery]) -> None:
         lane = batch[0].run.lane
-        if batch[0].record is not None:
-            self._send_dead_letters(lane, batch)
+        if batch[0].needs_copy:
+            self._send_copies(lane, batch)
             return
         if not batch[0].is_delete:
             batch = self._in_time(lane, batch)
@@ -221,26 +226,24 @@ class Acknowledger:
                 failed[delivery] = reason
         self._finish(lane, done, failed)
 
-    def _send_dead_letters(self, lane: Lane, batch: Sequence[Delivery]) -> None:
-        """Send copies to the dead-letter queue; the next call for these messages deletes them."""
+    def _send_copies(self, lane: Lane, batch: Sequence[Delivery]) -> None:
+        """Send copies to another queue or place; the next call for these messages deletes them."""
+        is_parking = batch[0].record is None
         now = self._clock()
-        failed = {each: _LOST for each in batch if each.message.lease.expires_at <= now}
+        reason = _LOST_TO_PARK if is_parking else _LOST
+        failed = {each: reason for each in batch if each.message.lease.expires_at <= now}
         held = [each for each in batch if each not in failed]
         self.requests += 1
-        records = {each: each.record for each in held}
-        sent, again, left = self._dead_letters.send(lane, held)
+        events = {each: _copy_event(lane, each) for each in held}
+        sender = self._parked_retries if is_parking else self._dead_letters
+        sent, again, left = sender.send(lane, held)
         for delivery in sent:
-            self._in_flight.dead_lettered(delivery)
-            record = records[delivery]
-            if record is not None and lane.dead_letter_queue is not None:
-                self._events.publish(
-                    JobDead(
-                        *(delivery.message, delivery.job.name, lane.dead_letter_queue, record),
-                        is_registered=delivery.job.is_registered,
-                    )
-                )
+            self._in_flight.copied(delivery)
+            event = events[delivery]
+            if event is not None:
+                self._events.publish(event)
         for delivery in left:
-            tell_unrun(self._events, self._in_flight.not_dead_lettered(delivery))
+            tell_unrun(self._events, self._in_flight.not_copied(delivery))
         for delivery, reason in again.items():
             if not self._try_later(delivery):
                 failed[delivery] = reason
@@ -282,8 +285,8 @@ class Acknowledger:
         for delivery in done:
             settlement = delivery.settlement
             if settlement is None or settlement.hidden_seconds is None:
-                is_dead_lettered = settlement is not None and settlement.is_dead_lettered
-                (result.failed if is_dead_lettered else result.succeeded).append(delivery.message)
+                is_copied = settlement is not None and settlement.is_copied
+                (result.failed if is_copied else result.succeeded).append(delivery.message)
                 if delivery.message.lease.expires_at <= now:
                     # SQS reports success for an old receipt handle, but need not delete.
                     self._events.publish(AckFailed(delivery.message, "delete", _LATE))
@@ -296,8 +299,8 @@ class Acknowledger:
                 result.failed.append(delivery.message)
         for delivery, reason in failed.items():
             action = "delete" if delivery.is_delete else "return"
-            if delivery.record is not None:
-                action = "dead-letter"
+            if delivery.needs_copy:
+                action = "park" if delivery.record is None else "dead-letter"
             self._events.publish(AckFailed(delivery.message, action, reason))
             if delivery.settlement is not None and delivery.settlement.started:
                 result.failed.append(delivery.message)
@@ -311,8 +314,9 @@ class Acknowledger:
             self._policies.settled(lane, result)
 
 
-#: why a message was not sent to the dead-letter queue
+#: why a message was not sent to the dead-letter queue, or not parked
 _LOST = "its visibility timeout ended before it was sent to the dead-letter queue"
+_LOST_TO_PARK = "its visibility timeout ended before it was parked"
 
 #: why a message may not be deleted although SQS reported success
 _LATE = "its visibility timeout ended first, so another worker may have received it"
@@ -324,3 +328,17 @@ _RETURNED_BY_SQS = "its visibility timeout ended first, so SQS has returned it"
 
 def _hidden_seconds(delivery: Delivery) -> int:
     return (delivery.settlement and delivery.settlement.hidden_seconds) or 0
+
+
+def _copy_event(lane: Lane, delivery: Delivery) -> JobDead | JobParked | None:
+    """Return what is published after the copy of a message was accepted."""
+    message, job, record = delivery.message, delivery.job, delivery.record
+    if record is not None and lane.dead_letter_queue is not None:
+        dead_letter_queue = lane.dead_letter_queue
+        return JobDead(
+            *(message, job.name, dead_letter_queue, record), is_registered=job.is_registered
+        )
+    if delivery.park_until is None:
+        return None
+    due = datetime.fromtimestamp(delivery.park_until, UTC)
+    return JobParked(message, job.name, due, is_registered=job.is_registered)

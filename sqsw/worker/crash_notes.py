@@ -20,7 +20,8 @@ from typing import Any, NamedTuple
 from sqsw.core.errors import SQSError
 from sqsw.core.events import EventBus, JobKilledProcess
 from sqsw.core.files import distrust, open_descriptor
-from sqsw.core.message import SQSW, Message
+from sqsw.core.job_metadata import SQSW
+from sqsw.core.message import Message
 from sqsw.core.safe_logger import SafeLogger
 from sqsw.worker.delivery import Delivery, JobRun
 from sqsw.worker.lane import Lane

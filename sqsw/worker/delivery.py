@@ -25,7 +25,7 @@ IN_HAND: tuple[State, ...] = ("received", "waiting", "running")
 
 @dataclass(slots=True, eq=False)
 class Settlement:
-    """What to do with a message at SQS: delete it, return it, or send it to the DLQ and delete it.
+    """What to do with a message at SQS: delete it, return it, or send a copy and delete it.
 
     Attributes
     ----------
@@ -34,8 +34,12 @@ class Settlement:
     record :
         Why its job is given up: a copy of the message with this record is sent to the dead-letter
         queue first. None if there is nothing to send, or the copy has been sent.
-    is_dead_lettered :
-        Whether its copy is in the dead-letter queue.
+    park_until :
+        When its job must be tried again, in seconds since 1970, if it waits in the parking place:
+        a copy of the message is sent there first. None if there is nothing to send, or the copy has
+        been sent.
+    is_copied :
+        Whether its copy is in the dead-letter queue or in the parking place.
     started :
         Whether its job has started.
     due :
@@ -53,7 +57,8 @@ class Settlement:
     calls: int = 0
     repeat_until: float = float("inf")
     record: DeadRecord | None = None
-    is_dead_lettered: bool = False
+    park_until: float | None = None
+    is_copied: bool = False
 
 
 class Outcome(NamedTuple):
@@ -70,12 +75,16 @@ class Outcome(NamedTuple):
         queue.
     in_place :
         Whether it can wait in the worker for its next attempt.
+    park_until :
+        When it must be tried again, in seconds since 1970, if its message is parked; else None.
+        ``hidden_seconds`` is for a message that cannot be parked.
     """
 
     name: str
     hidden_seconds: int | None
     record: DeadRecord | None = None
     in_place: bool = False
+    park_until: float | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -109,6 +118,16 @@ class Delivery:
     def record(self) -> DeadRecord | None:
         """Why its job is given up; None if no copy must be sent to the dead-letter queue."""
         return None if self.settlement is None else self.settlement.record
+
+    @property
+    def park_until(self) -> float | None:
+        """Until when it must be parked, in seconds since 1970; None if it must not."""
+        return None if self.settlement is None else self.settlement.park_until
+
+    @property
+    def needs_copy(self) -> bool:
+        """Whether a copy of it must be sent before it is deleted."""
+        return self.record is not None or self.park_until is not None
 
 
 @dataclass(slots=True, eq=False)

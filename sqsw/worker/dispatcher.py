@@ -49,6 +49,7 @@ from sqsw.worker.delivery import Delivery, JobRun, Outcome, tell_unrun
 from sqsw.worker.executors.base import Executor
 from sqsw.worker.in_flight import InFlight
 from sqsw.worker.lane import Lane, within_limit
+from sqsw.worker.parked_retries import ParkedRetries
 from sqsw.worker.post_mortem import explain
 
 logger = SafeLogger(__name__)
@@ -83,6 +84,8 @@ class Dispatcher:
         Takes the results of every run.
     dead_letters :
         Tells whether messages of jobs that are given up can be sent to a dead-letter queue.
+    parked_retries :
+        Tells whether messages of jobs that wait longer than twelve hours can be parked.
     """
 
     def __init__(
@@ -91,6 +94,7 @@ class Dispatcher:
         executors: Mapping[RunsIn, Executor],
         policies: JobPolicy,
         dead_letters: DeadLetters,
+        parked_retries: ParkedRetries,
         events: EventBus,
         clock: Clock = lease_time,
     ) -> None:
@@ -98,6 +102,7 @@ class Dispatcher:
         self._executors = executors
         self._policies = policies
         self._dead_letters = dead_letters
+        self._parked_retries = parked_retries
         self._events = events
         self._clock = clock
 
@@ -299,14 +304,16 @@ class Dispatcher:
     ) -> Outcome:
         """Decide what follows a failed attempt, and publish its event.
 
-        It is one of: a dead letter, the next attempt in this worker, or a return to SQS, which
-        delivers the message again or, after its last receive, moves it.
+        It is one of: a dead letter, the next attempt in this worker, a long wait in the parking
+        place, or a return to SQS, which delivers the message again or, after its last receive,
+        moves it.
         """
         message, job_name = delivery.message, delivery.job.name
         is_registered = delivery.job.is_registered
         verdict = _verdict(lane, message, result)
-        hidden, next_queue = lane.hidden_seconds(message, result, now), lane.next_queue(message)
-        record, in_place = None, False
+        backoff, next_queue = lane.backoff_seconds(message, result), lane.next_queue(message)
+        hidden = wait = within_limit(message, backoff, now)
+        record, in_place, park_until = None, False, None
         explains = self._dead_letters.takes(lane)
         if verdict is not None and explains:
             next_queue = lane.dead_letter_queue
@@ -319,7 +326,13 @@ class Dispatcher:
             )
         elif verdict is not None and lane.dead_letter_queue is None:
             # It cannot be sent anywhere and must not be deleted, so it hides as long as it can.
-            hidden = within_limit(message, MAX_VISIBILITY_TIMEOUT_SECONDS, now)
+            hidden = wait = within_limit(message, MAX_VISIBILITY_TIMEOUT_SECONDS, now)
+        elif (
+            verdict is None
+            and backoff > MAX_VISIBILITY_TIMEOUT_SECONDS
+            and self._parked_retries.takes(lane, backoff)
+        ):
+            wait, park_until = backoff, lane.wall_clock() + backoff
         else:
             in_place = explains and 0 < lane.retry_in_place >= hidden
             if next_queue is None:
@@ -328,23 +341,23 @@ class Dispatcher:
             policy = None if result.backoff_policy is None else _shown(result.backoff_policy)
             self._events.publish(
                 JobRetry(
-                    *(message, job_name, seconds, hidden, next_queue, policy, verdict),
+                    *(message, job_name, seconds, wait, next_queue, policy, verdict),
                     is_registered=is_registered,
                 )
             )
-            return Outcome("retried", hidden, record, in_place)
+            return Outcome("retried", hidden, record, in_place, park_until)
         if isinstance(result.error, TaskNotFound):
             self._events.publish(
-                JobUnknown(message, job_name, result.error, hidden, is_registered=False)
+                JobUnknown(message, job_name, result.error, wait, is_registered=False)
             )
-            return Outcome("unknown", hidden, record, in_place)
+            return Outcome("unknown", hidden, record, in_place, park_until)
         self._events.publish(
             JobFailed(
-                *(message, job_name, seconds, result.error, hidden, next_queue, verdict),
+                *(message, job_name, seconds, result.error, wait, next_queue, verdict),
                 is_registered=is_registered,
             )
         )
-        return Outcome("failed", hidden, record, in_place)
+        return Outcome("failed", hidden, record, in_place, park_until)
 
     # Called by other roles.
 

@@ -256,7 +256,7 @@ class InFlight:
                 # slots have other runs to do.
                 linger = min(linger, FIFO_LINGER_SECONDS) if state.pool.ready else 0.0
             settled: list[Delivery] = []
-            for delivery, (outcome, seconds, record, in_place) in zip(
+            for delivery, (outcome, seconds, record, in_place, park_until) in zip(
                 run.deliveries, outcomes, strict=True
             ):
                 state.counts[outcome] += 1
@@ -274,7 +274,8 @@ class InFlight:
                     continue
                 due = now if outcome == "released" else now + linger
                 started = outcome != "released"
-                delivery.settlement = Settlement(seconds, started, due, record=record)
+                settlement = Settlement(seconds, started, due, record=record, park_until=park_until)
+                delivery.settlement = settlement
                 settled.append(delivery)
                 if seconds is not None and record is None:
                     hidden = max(hidden, seconds)
@@ -418,23 +419,26 @@ class InFlight:
                 self._settled.notify_all()
         return returned
 
-    def dead_lettered(self, delivery: Delivery) -> None:
-        """Note that the copy of a message is in the dead-letter queue, and delete the message."""
+    def copied(self, delivery: Delivery) -> None:
+        """Note that the copy of a message is in its new queue, and delete the message."""
         settlement = delivery.settlement
         if settlement is None:
             return
         with self._lock:
             state = self._states[delivery.run.lane.name]
-            state.counts["dead_lettered"] += 1
-            settlement.record = settlement.hidden_seconds = None
-            settlement.is_dead_lettered = True
+            if settlement.record is not None:
+                state.counts["dead_lettered"] += 1
+            settlement.record = settlement.park_until = settlement.hidden_seconds = None
+            settlement.is_copied = True
             settlement.due, settlement.calls = self._clock(), 0
             state.deletes.append(delivery)
             self._settlements.notify()
             self._settled.notify_all()
 
-    def not_dead_lettered(self, delivery: Delivery) -> list[JobRun]:
-        """Return a message that cannot be sent to the dead-letter queue; SQS moves it later.
+    def not_copied(self, delivery: Delivery) -> list[JobRun]:
+        """Return a message whose copy was refused for good.
+
+        SQS moves a dead letter later, and delivers a message that was not parked too early.
 
         Returns
         -------
@@ -446,7 +450,7 @@ class InFlight:
             return []
         with self._lock:
             state = self._states[run.lane.name]
-            settlement.record = None
+            settlement.record = settlement.park_until = None
             settlement.due, settlement.calls = self._clock(), 0
             state.returns.append(delivery)
             self._settlements.notify()
@@ -957,7 +961,7 @@ class InFlight:
 def _is_watched(delivery: Delivery) -> bool:
     """Return whether the heartbeat extends its lease: until it is deleted or must be returned."""
     return delivery.state in IN_HAND or (
-        delivery.state == "settling" and (delivery.is_delete or delivery.record is not None)
+        delivery.state == "settling" and (delivery.is_delete or delivery.needs_copy)
     )
 
 

@@ -2,17 +2,24 @@
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
+from time import time
 from typing import Protocol
 
-from sqsw.core.contracts import Backoff, ShutdownPolicy
+from sqsw.core.contracts import Backoff, ShutdownPolicy, WallClock
 from sqsw.core.failure_rules import DEFAULT_RULES, FailureRules
+from sqsw.core.job_metadata import SQSW, metadata_of
 from sqsw.core.jobs.job_key import JobKey
-from sqsw.core.limits import MAX_BATCH_ENTRIES, MAX_VISIBILITY_TIMEOUT_SECONDS
+from sqsw.core.limits import (
+    MAX_BATCH_ENTRIES,
+    MAX_PARKED_SECONDS,
+    MAX_VISIBILITY_TIMEOUT_SECONDS,
+)
 from sqsw.core.message import Message
 from sqsw.core.results import ProcessingResult
 from sqsw.core.safe_logger import SafeLogger
 from sqsw.core.settings import QueueShare
-from sqsw.transport.batches import EntryFailure
+from sqsw.transport.batches import Entry, EntryFailure
 from sqsw.transport.queue_client import QueueClient
 
 logger = SafeLogger(__name__)
@@ -39,6 +46,23 @@ class JobSource(Protocol):
 
     def handle_async(self, messages: Sequence[Message]) -> Awaitable[list[ProcessingResult]]:
         """Do the same on the event loop."""
+        ...
+
+
+class RetryParking(Protocol):
+    """A parking place, as far as long waits between attempts need it.
+
+    See ``sqsw.parking.places.ParkingPlace``.
+    """
+
+    def check(self, entry: Entry, destination: QueueClient, due: datetime) -> None:
+        """Refuse a job that this place cannot keep, with ``MessageRefused``."""
+        ...
+
+    def park_batch(
+        self, entries: Sequence[Entry], destination: QueueClient, dues: Sequence[datetime]
+    ) -> list[EntryFailure]:
+        """Keep up to ten jobs until they are due; return those that were not accepted."""
         ...
 
 
@@ -77,6 +101,13 @@ class Lane:
     retry_in_place :
         The longest backoff, in seconds, for which a failed job and its group stay in the worker; 0
         if they never do.
+    parking :
+        Keeps messages whose backoff is longer than twelve hours; None if they stay hidden for
+        twelve hours instead.
+    wall_clock :
+        The time by which they become due.
+    is_warned_of_long_backoff :
+        Whether the start of the worker has warned that waits are shortened to twelve hours.
     is_fifo :
         Whether the worker must keep the order within a message group.
     """
@@ -95,6 +126,9 @@ class Lane:
     dead_letter_client: QueueClient | None = None
     rules: FailureRules = DEFAULT_RULES
     retry_in_place: float = 0.0
+    parking: RetryParking | None = None
+    wall_clock: WallClock = time
+    is_warned_of_long_backoff: bool = False
     is_fifo: bool = field(init=False)
 
     def __post_init__(self) -> None:
@@ -114,8 +148,14 @@ class Lane:
 
     def is_last_attempt(self, message: Message, result: ProcessingResult) -> bool:
         """Return whether a failed job has used up its attempts or its message its receives."""
-        most = result.max_attempts or self.rules.max_attempts or self.max_receives
-        return self.is_last_receive(message) or (most is not None and message.attempt >= most)
+        if self.is_last_receive(message):
+            return True
+        attempt, most = message.attempt, self.max_receives
+        # SQS counts the receives of this message only. Those of the messages before it count too.
+        if most is not None and message.earlier_attempts and attempt >= most:
+            return True
+        most = result.max_attempts or self.rules.max_attempts or most
+        return most is not None and attempt >= most
 
     def gives_up(self, result: ProcessingResult) -> bool:
         """Return whether a job failed in a way that rules out any further attempt."""
@@ -129,22 +169,34 @@ class Lane:
         """
         return message.receive_count == self.max_receives
 
-    def hidden_seconds(self, message: Message, result: ProcessingResult, now: float) -> int:
-        """Return how long a failed message stays hidden, from 0 to the rest of its 12 hours."""
-        if message.tries > 1:
-            # Backoff policies read the receive count, which attempts in the worker do not raise.
-            counted = {**message.attributes, "ApproximateReceiveCount": str(message.attempt)}
-            message = replace(message, attributes=counted, tries=1)
+    def backoff_seconds(self, message: Message, result: ProcessingResult) -> int:
+        """Return how long a failed job waits for its next attempt, from 0 to 366 days."""
+        if message.attempt != message.receive_count:
+            message = _as_one_message(message)
         for policy in (result.backoff_policy, self.backoff_policy):
             if policy is not None:
                 try:
                     seconds = policy.get_visibility_timeout(message)
-                    return within_limit(message, seconds, now)
+                    return max(0, round(min(seconds, MAX_PARKED_SECONDS)))
                 except KeyboardInterrupt:
                     raise
                 except BaseException:  # an application's policy must not stop a worker
                     logger.exception("the backoff policy %r failed", policy)
-        return within_limit(message, _FALLBACK_SECONDS, now)
+        return _FALLBACK_SECONDS
+
+
+def _as_one_message(message: Message) -> Message:
+    """Return a message as if each attempt of its job had been a receive of it.
+
+    Backoff policies read the receive count. Attempts in the worker do not raise it, and it begins
+    again when a job was parked.
+    """
+    attributes = {**message.attributes, "ApproximateReceiveCount": str(message.attempt)}
+    carried = message.message_attributes
+    if message.earlier_attempts:
+        attribute = replace(metadata_of(message), attempts=None).to_attribute()
+        carried = {**carried, SQSW: attribute}
+    return replace(message, attributes=attributes, message_attributes=carried, tries=1)
 
 
 def within_limit(message: Message, seconds: float, now: float) -> int:

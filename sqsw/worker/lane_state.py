@@ -127,8 +127,8 @@ class LaneState:
     retries :
         A heap of the failed runs that wait here for their next attempt: the time when it is due, a
         number, and the run. They are parked, and are the heads of their groups.
-    dead_letters, deletes, returns :
-        The messages to send to the dead-letter queue, to delete and to return, in order.
+    dead_letters, long_retries, deletes, returns :
+        The messages to send to the dead-letter queue, to park, to delete and to return, in order.
     extension_error :
         Why the last extension of a lease failed; None if it succeeded.
     """
@@ -145,9 +145,12 @@ class LaneState:
         self.is_closed = self.is_paused = self.is_returning = False
         self.retries: list[tuple[float, int, JobRun]] = []
         self.dead_letters: deque[Delivery] = deque()
+        self.long_retries: deque[Delivery] = deque()
         self.deletes: deque[Delivery] = deque()
         self.returns: deque[Delivery] = deque()
-        self.lines = (self.dead_letters, self.deletes, self.returns)
+        self.lines = [self.dead_letters, self.deletes, self.returns]
+        if lane.parking is not None:
+            self.lines.append(self.long_retries)
         self.counts: Counter[str] = Counter()
         self.permits = NO_LIMIT
         self.extension_error: str | None = None
@@ -183,9 +186,11 @@ class LaneState:
 
     def line_of(self, delivery: Delivery) -> deque[Delivery]:
         """Return the line that the settlement of a message belongs to."""
-        if delivery.record is not None:
-            return self.dead_letters
-        return self.deletes if delivery.is_delete else self.returns
+        if delivery.is_delete:
+            return self.deletes
+        if delivery.needs_copy:
+            return self.long_retries if delivery.record is None else self.dead_letters
+        return self.returns
 
     def add_retry(self, run: JobRun, due: float, number: int) -> None:
         """Keep a failed run and its group here until its next attempt is due."""

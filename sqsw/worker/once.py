@@ -32,6 +32,7 @@ from sqsw.worker.in_flight import InFlight
 from sqsw.worker.lane import Lane, receive
 from sqsw.worker.late_start import late_starts
 from sqsw.worker.latency import NetworkLatency
+from sqsw.worker.parked_retries import ParkedRetries
 
 #: seconds for which failed SQS calls are repeated at the end of a batch
 _LAST_CALLS_SECONDS = 10.0
@@ -88,10 +89,10 @@ class _Batch:
             "loop": InlineExecutor(self._loop, self._flush_in_between),
             "process": inline,
         }
-        dead_letters = DeadLetters(events)
-        self._dispatcher = Dispatcher(self._in_flight, executors, self, dead_letters, events)
+        copies = DeadLetters(events), ParkedRetries(events)
+        self._dispatcher = Dispatcher(self._in_flight, executors, self, *copies, events)
         self._acknowledger = Acknowledger(
-            *(self._in_flight, self._dispatcher, self, dead_letters, latency, events)
+            *(self._in_flight, self._dispatcher, self, *copies, latency, events)
         )
         self._heartbeat = Heartbeat([lane], self._in_flight, self._dispatcher, events)
 

@@ -17,6 +17,7 @@ from sqsw.worker.heartbeat import Heartbeat
 from sqsw.worker.in_flight import InFlight
 from sqsw.worker.lane import Lane
 from sqsw.worker.latency import NetworkLatency
+from sqsw.worker.parked_retries import ParkedRetries
 from sqsw.worker.policies import Policies
 from sqsw.worker.poller import Poller
 from sqsw.worker.signals import SignalInbox
@@ -53,11 +54,9 @@ def make_roles(
     in_flight = InFlight(lanes, settings, clock, notes)
     start_failures = StartFailures(executors, inbox, clock)
     policies = Policies(lanes, in_flight, inbox, start_failures, settings.wait_seconds)
-    dead_letters = DeadLetters(events)
-    dispatcher = Dispatcher(in_flight, executors, policies, dead_letters, events, clock)
-    acknowledger = Acknowledger(
-        *(in_flight, dispatcher, policies, dead_letters, latency, events, clock)
-    )
+    copies = DeadLetters(events), ParkedRetries(events)
+    dispatcher = Dispatcher(in_flight, executors, policies, *copies, events, clock)
+    acknowledger = Acknowledger(*(in_flight, dispatcher, policies, *copies, latency, events, clock))
     heartbeat = Heartbeat(
         lanes, in_flight, dispatcher, events, renew=settings.heartbeat, clock=clock
     )

@@ -291,8 +291,11 @@ def _console_line(invocation: Invocation) -> Callable[..., str]:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Return whether to show a record to people; job_dead repeats the line of the failure."""
-    return vars(record).get("event") != "job_dead"
+    """Return whether to show a record to people.
+
+    ``job_dead`` and ``job_parked`` repeat the line of the failure.
+    """
+    return vars(record).get("event") not in ("job_dead", "job_parked")
 
 
 def _add_structlog_context(logger: Any, method: str, event_dict: EventDict) -> EventDict:

@@ -16,7 +16,7 @@ from sqsw.backoff_policies import (
     retry_horizon,
 )
 from sqsw.core.errors import SettingsError
-from sqsw.core.limits import MAX_VISIBILITY_TIMEOUT_SECONDS
+from sqsw.core.limits import MAX_PARKED_SECONDS
 from sqsw.core.message import Message
 from sqsw.core.results import RetryJob
 from sqsw.core.retry_horizon import RetryHorizon
@@ -81,8 +81,8 @@ def test_the_misspelled_keyword_of_sqs_workers_still_works() -> None:
     assert old.max_visibility_timeout == 60
 
 
-@pytest.mark.parametrize("seconds", [-1, MAX_VISIBILITY_TIMEOUT_SECONDS + 1, float("nan")])
-def test_times_that_sqs_would_refuse_are_refused_at_once(seconds: float) -> None:
+@pytest.mark.parametrize("seconds", [-1, MAX_PARKED_SECONDS + 1, float("nan")])
+def test_times_that_are_too_long_are_refused_at_once(seconds: float) -> None:
     with pytest.raises(SettingsError, match="backoff_value"):
         ConstantBackoff(seconds)
     with pytest.raises(SettingsError, match="max_visibility_timeout"):
@@ -115,10 +115,10 @@ def test_a_list_of_delays_repeats_its_last_one() -> None:
     assert isinstance(policy, BackoffPolicy)
 
 
-@pytest.mark.parametrize("seconds", [-1, MAX_VISIBILITY_TIMEOUT_SECONDS + 1, float("nan")])
-def test_a_delay_that_sqs_would_refuse_is_refused(seconds: float) -> None:
-    assert Delays(0, MAX_VISIBILITY_TIMEOUT_SECONDS).delays == (0, 43_200)
-    with pytest.raises(SettingsError, match=f"delay 2 is {seconds}, it must be between 0 and 432"):
+@pytest.mark.parametrize("seconds", [-1, MAX_PARKED_SECONDS + 1, float("nan")])
+def test_a_delay_that_is_too_long_is_refused(seconds: float) -> None:
+    assert Delays(0, MAX_PARKED_SECONDS).delays == (0, 31_622_400)
+    with pytest.raises(SettingsError, match=f"delay 2 is {seconds}, it must be between 0 and 316"):
         Delays(10, seconds)
 
 
@@ -189,7 +189,6 @@ def test_the_default_retries_for_half_an_hour() -> None:
         (ExponentialBackoff(base=10_000, max_visibility_timeout=43_200), 1 + 10_000 + 9 * 43_200),
         (Own(7), 77),
         (Own(-7), 0),
-        (Own(10**9), 11 * MAX_VISIBILITY_TIMEOUT_SECONDS),
         (Own(ValueError("no")), None),
         (Own("soon"), None),
         (Own(None), None),
@@ -200,6 +199,28 @@ def test_a_horizon_is_the_sum_of_the_backoffs_that_the_worker_sends(
     policy: BackoffPolicy, seconds: int | None
 ) -> None:
     assert horizon(12, job=policy) == RetryHorizon(12, seconds)
+
+
+@pytest.mark.parametrize(
+    ("policy", "asked", "cut", "whole"),
+    [
+        (Own(10**9), MAX_PARKED_SECONDS, 2 * 43_200, 2 * MAX_PARKED_SECONDS),
+        (ConstantBackoff(43_201), 43_201, 2 * 43_200, 2 * 43_201),
+        (Delays(3600, 86_400 * 3), 86_400 * 3, 3600 + 43_200, 3600 + 86_400 * 3),
+        (ExponentialBackoff(10**6, 0, 10**6), 10**6, 1 + 43_200, 1 + 10**6),
+    ],
+)
+def test_waits_are_cut_to_twelve_hours_unless_jobs_are_parked(
+    policy: BackoffPolicy, asked: int, cut: int, whole: int
+) -> None:
+    found = horizon(3, job=policy, other=policy)
+    assert (found.seconds, found.cut_seconds) == (cut, asked)
+    (problem,) = found.problems("dead", False, lambda receives: found)
+    assert problem[0] == "long_backoff"
+    assert "shortened to 12h" in problem[1]
+    parked = retry_horizon("jobs", {None: policy}, 3, longest_wait=MAX_PARKED_SECONDS)
+    assert parked.cut_seconds is None
+    assert parked.seconds == whole
 
 
 def test_a_custom_policy_is_asked_once_for_each_receive_except_the_last() -> None:

@@ -322,11 +322,11 @@ class Driver:
     def _send_dead_letters(self, batch: Sequence[Delivery], chance_of_refusal: float) -> None:
         for each in batch:
             if self.random.random() >= chance_of_refusal:
-                self.register.dead_lettered(each)
+                self.register.copied(each)
                 assert _is_delete(each)
                 self.seen["buried"] += 1
                 continue
-            returned = self.register.not_dead_lettered(each)
+            returned = self.register.not_copied(each)
             assert each.record is None and not _is_delete(each)
             if not each.run.lane.is_last_receive(each.message):
                 self._leave(each.run)

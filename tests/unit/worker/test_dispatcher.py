@@ -209,7 +209,7 @@ def test_the_slot_is_freed_whatever_is_raised_at_the_end_of_a_job(
     if where == "policy":
         monkeypatch.setattr(kit.policies, "hears_ends", broken)
     else:
-        monkeypatch.setattr(Lane, "hidden_seconds", broken)
+        monkeypatch.setattr(Lane, "backoff_seconds", broken)
     result = SUCCEEDED if where == "policy" else ProcessingResult(False)
     assert kit.end("a", result) == ["b"]
     assert kit.slots_taken() == 1

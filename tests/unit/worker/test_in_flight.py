@@ -666,7 +666,7 @@ def test_a_head_that_cannot_be_dead_lettered_is_returned_with_its_group() -> Non
     head, _ = kit.start(message("a", group="g"), message("b", group="g"))
     assert kit.end(head, BURIED) == (None, [])
     assert kit.in_flight.take_settlements() == head.deliveries
-    returned = kit.in_flight.not_dead_lettered(head.deliveries[0])
+    returned = kit.in_flight.not_copied(head.deliveries[0])
     assert _hidden([head, *returned]) == {"a": 7, "b": 8}
 
 
@@ -675,7 +675,7 @@ def test_a_group_goes_on_when_its_dead_head_is_deleted() -> None:
     head, follower = kit.start(message("a", group="g"), message("b", group="g"))
     kit.end(head, BURIED)
     kit.in_flight.take_settlements()
-    kit.in_flight.dead_lettered(head.deliveries[0])
+    kit.in_flight.copied(head.deliveries[0])
     assert kit.in_flight.start_next() == []
     batch = kit.in_flight.take_settlements() or []
     assert batch[0].is_delete

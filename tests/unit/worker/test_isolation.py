@@ -353,7 +353,7 @@ def test_a_taken_over_group_keeps_its_order() -> None:
     (line,) = [state.dead_letters for state in kit.in_flight._states.values()]
     (killer,) = line
     line.clear()
-    kit.in_flight.dead_lettered(killer)
+    kit.in_flight.copied(killer)
     kit.tell_sqs()
     assert kit.running() == ["g2"]
     kit.end("g2")
