@@ -132,6 +132,9 @@ class Group(WithGlobals, click.Group):
 class CommandGroup(Group):
     """A command of the root that has subcommands."""
 
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)  # click would sort them
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(

@@ -103,7 +103,7 @@ def _job_of(env: SQSEnv, settings: ScheduleSettings) -> Registration:
     raise TaskNotFound(
         f"no job {settings.job!r} is registered",
         job=settings.job,
-        why=f"registered: {shortened(', '.join(jobs), _LIST_LENGTH) or 'none'}",
+        why=f"the known jobs are {shortened(', '.join(jobs), _LIST_LENGTH)}" if jobs else None,
         next=f"did you mean {meant!r}?" if meant else "name the queue and the job: 'queue.job'",
     )
 

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sqsw.core.errors import AppLoadError, SettingsError, SQSError, TaskAlreadyRegistered
+from sqsw.core.errors import (
+    AppLoadError,
+    SettingsError,
+    SQSError,
+    TaskAlreadyRegistered,
+    TaskNotFound,
+)
 from sqsw.core.wording import counted
 from sqsw_cli.command import Command
 from sqsw_cli.completing.values import complete_queue
@@ -178,7 +184,7 @@ def _open(
     """Return the environment with its jobs, or without them if they cannot be loaded."""
     try:
         env = stack.enter_context(opened(invocation, apps, plugins=plugins))
-    except (AppLoadError, TaskAlreadyRegistered) as error:
+    except (AppLoadError, SettingsError, TaskAlreadyRegistered, TaskNotFound) as error:
         report.add("app", "fail", error.summary, hint_of(error))
         return stack.enter_context(opened(invocation))
     jobs = Counter(registration.queue_name for registration in env.registrations())

@@ -65,7 +65,12 @@ def schedule(ctx: click.Context) -> None:
 
 
 # The names have two words, because the columns in a pipe and the reference are looked up by them.
-@click.command("schedule list", cls=Command, examples=LIST_EXAMPLES)
+@click.command(
+    "schedule list",
+    cls=Command,
+    examples=LIST_EXAMPLES,
+    short_help="Show the schedules and their next ticks",
+)
 @click.argument("positional_app", metavar="[APP]", required=False, shell_complete=complete_app)
 @app_options
 @click.pass_context
@@ -80,7 +85,12 @@ def list_schedules(
         show_schedules(invocation.printer, found, _now(env))
 
 
-@click.command("schedule check", cls=Command, examples=CHECK_EXAMPLES)
+@click.command(
+    "schedule check",
+    cls=Command,
+    examples=CHECK_EXAMPLES,
+    short_help="Show when a schedule will run",
+)
 @click.argument("name", shell_complete=complete_schedule)
 @click.option(
     "--days",
@@ -112,7 +122,9 @@ def check(
         show_ticks(invocation.printer, found, now, until, shows_all=shows_all)
 
 
-@click.command("schedule run", cls=Command, examples=RUN_EXAMPLES)
+@click.command(
+    "schedule run", cls=Command, examples=RUN_EXAMPLES, short_help="Send a tick of a schedule now"
+)
 @click.argument("name", shell_complete=complete_schedule)
 @app_options
 @click.pass_obj

@@ -38,10 +38,9 @@ from sqsw_cli.working.lock import exclusive
 from sqsw_cli.working.logs import logs_as_json
 
 if TYPE_CHECKING:
-    from sqsw.schedule.schedule import Schedule
-
     from sqsw.app.supervised import WorkOrder
     from sqsw.core.reports import WorkerReport
+    from sqsw.schedule.schedule import Schedule
     from sqsw.sqs_env import SQSEnv
 
 #: seconds to write the summary: the reader of stdout may be stuck

@@ -10,9 +10,8 @@ from sqsw_cli.output.format import rfc3339, thousands
 from sqsw_cli.output.printer import Column, Printer
 
 if TYPE_CHECKING:
-    from sqsw.schedule.schedule import Schedule
-
     from sqsw.app.schedules import Tick
+    from sqsw.schedule.schedule import Schedule
 
 #: ticks in a list of schedules
 _NEXT = 3
@@ -40,8 +39,8 @@ def show_schedules(printer: Printer, schedules: "Sequence[Schedule]", now: datet
             printer.json("schedule", _values(one, ticks))
         else:
             times = ",".join(str(rfc3339(tick)) for tick in ticks)
-            columns = (one.name, one.rule.text, one.zone, one.queue_name, times, one.job_name)
-            printer.plain("schedule", *columns)
+            fields = (one.name, one.rule.text, one.zone, one.queue_name, times, one.job_name)
+            printer.plain("schedule", *fields)
 
 
 def _row(schedule: "Schedule", ticks: Sequence[datetime]) -> list[str]:

@@ -21,7 +21,6 @@ from sqsw_cli.working.logs import logs_as_json
 
 if TYPE_CHECKING:
     from sqsw.schedule.schedule import Schedule
-
     from sqsw.sqs_env import SQSEnv
 
 logger = logging.getLogger("sqsw.worker")
@@ -167,8 +166,10 @@ def _lines(
         count = counted(jobs[registered], "job")
         yield f"  {title:<8} {share.queue_name:<{width}}   {count:<7}{_limits(share)}".rstrip()
     yield from _schedule_lines(schedules)
-    if shares:
-        yield _jobs_line(settings, processes)
+    if not shares:
+        yield "  jobs     none: this worker only sends ticks"
+        return
+    yield _jobs_line(settings, processes)
     most = format_duration(settings.drain_seconds)
     yield f"  stop     Ctrl-C waits for running jobs (up to {most}), a second one stops at once"
 

@@ -208,6 +208,8 @@ def _news_of_job(event: EventDict) -> _News | None:
             return _News("✗", "red", "over its time limit")
         case "lease_lost":
             return _News("!", "yellow", "visibility timeout lost", event["reason"])
+        case "tick_skipped":
+            return _News("·", None, "skipped, a newer tick is due")
         case "ack_failed":
             return _News("✗", "red", f"{event['action']} failed", event["reason"])
     return None
@@ -248,10 +250,30 @@ def _news_of_worker(event: EventDict) -> _News | None:
         case "extension_failed":
             words = f"{event['queue']}: visibility timeouts were not renewed"
             return _News("!", "yellow", words, reason)
+        case "tick_sent":
+            return _News("·", None, f"{event['schedule']}: sent the tick of {event['at']}")
+        case "tick_missed":
+            return _missed_ticks(event)
         case "depth_unknown":
             words = f"{event['queue']}: the number of messages is unknown"
             return _News("!", "yellow", words, reason)
     return None
+
+
+def _missed_ticks(event: EventDict) -> _News:
+    words = f"did not send the tick of {event['first_at']}"
+    if event["count"] > 1:
+        times = f"{event['first_at']} to {event['last_at']}"
+        words = f"did not send {event['count']:,} ticks, {times}"
+    words = f"{event['schedule']}: {words}"
+    match event["reason"]:
+        case "started":
+            below = "it was due before this worker started; another worker can have sent it"
+            return _News("·", None, words, below)
+        case "late":
+            return _News("!", "yellow", words, "this worker was suspended, or its clock jumped")
+        case reason:
+            return _News("!", "yellow", words, reason)
 
 
 def _attempt(event: EventDict) -> str:

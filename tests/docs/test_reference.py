@@ -21,7 +21,7 @@ from docs.generated import (
     subcommands,
     with_parts,
 )
-from sqsw_cli.config import CREATE_KEYS, GLOBAL_KEYS, WORK_KEYS, keys_of
+from sqsw_cli.config import CREATE_KEYS, GLOBAL_KEYS, SCHEDULE_KEYS, WORK_KEYS, keys_of
 from sqsw_cli.errors.exit_codes import Exit
 from sqsw_cli.main import cli
 from sqsw_cli.output.columns import LINES
@@ -76,8 +76,8 @@ def test_every_line_of_a_pipe_is_in_the_reference() -> None:
 def test_every_key_of_a_file_is_in_the_reference() -> None:
     text = (REFERENCE / "configuration.md").read_text(encoding="utf-8").split("\n## Keys\n")[1]
     page = text.partition("<!-- generated")[0]
-    known = {*GLOBAL_KEYS, *WORK_KEYS, *CREATE_KEYS, "app", "true", "false"}
-    assert set(re.findall(r"`(\w+)`", page)) == known
+    known = {*GLOBAL_KEYS, *WORK_KEYS, *CREATE_KEYS, *SCHEDULE_KEYS, "app", "true", "false"}
+    assert set(re.findall(r"`(\w+)`", page)) == known | {"at"}
     tables = re.split(r"^`\[(\w+)\]`, for", keys(), flags=re.M)
     shown = dict(zip(tables[1::2], tables[2::2], strict=True))
     for name in cli.table:

@@ -124,6 +124,23 @@ def test_bash_completes_existing_names() -> None:
     assert in_bash("sqsw", "inspect", "--color=al") == ["always"]
 
 
+def test_bash_completes_schedules_and_their_commands(sqsw: Sqsw) -> None:
+    (sqsw.home / "myapp" / "periodic.py").write_text(
+        "from sqsw import SQSEnv\n"
+        "env = SQSEnv()\n"
+        "@env.periodic(every=60, queue='cron.fifo')\n"
+        "def nightly(): ...\n"
+        "@env.periodic(every=60, queue='cron.fifo')\n"
+        "def newest(): ...\n"
+    )
+    assert in_bash("sqsw", "schedule", "") == ["list", "check", "run"]
+    assert in_bash("sqsw", "schedule", "run", "") == []
+    assert sqsw("schedule list myapp.periodic:env").code == 0
+    assert in_bash("sqsw", "schedule", "run", "n") == ["newest", "nightly"]
+    assert in_bash("sqsw", "schedule", "check", "nig") == ["nightly"]
+    assert in_bash("sqsw", "schedule", "list", "myapp.p") == ["myapp.periodic:env"]
+
+
 def test_bash_replaces_only_the_text_after_the_last_separator() -> None:
     with Typing(needs("bash"), "--norc", "--noprofile", "-i") as shell:
         shell.until('eval "$(sqsw completion bash)"; echo re""ady\n', "ready\r\n")

@@ -18,6 +18,7 @@ from sqsw_cli.errors.failures import failure_of
         (errors.SQSBatchError("x", []), 5),
         (errors.Busy("x"), 6),
         (errors.AppLoadError("x"), 7),
+        (errors.ScheduleNotFound("x"), 3),
         (errors.TaskAlreadyRegistered("x"), 7),
         (errors.ConnectionFailed("x"), 1),
         (errors.RedriveError("x"), 1),

@@ -4,6 +4,7 @@ import logging
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -29,6 +30,9 @@ from sqsw.core.events import (
     ReceiveDone,
     ReceiveError,
     Reloading,
+    TickMissed,
+    TickSent,
+    TickSkipped,
     WorkerStopped,
 )
 from sqsw.core.jobs.current_job import CurrentJob
@@ -41,6 +45,7 @@ MESSAGE = Message(
     "1de8908d-c1fc-4b29-877a-b35fbb7ded68", "handle", "", attributes={}, queue_name="emails"
 )
 ERROR = ConnectionError("smtp server said no to user79@example.com\nand more")
+AT = datetime(2026, 10, 25, 1, tzinfo=UTC)
 LONG = replace(
     MESSAGE,
     queue_name="nightly-customer-account-reports",
@@ -147,6 +152,32 @@ def say(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
             ],
         ),
         (
+            TickSkipped(MESSAGE),
+            ["· emails                         skipped, a newer tick is due  bb7ded68"],
+        ),
+        (
+            TickMissed("nightly", "cron.fifo", AT, AT, 1, "started"),
+            [
+                "· nightly: did not send the tick of 2026-10-25T01:00:00Z",
+                "           it was due before this worker started; another worker can have sent …",
+            ],
+        ),
+        (
+            TickMissed("hourly", "cron.fifo", AT, AT + timedelta(hours=2), 3, "late"),
+            [
+                "! hourly: did not send 3 ticks, 2026-10-25T01:00:00Z to",
+                "  2026-10-25T03:00:00Z",
+                "           this worker was suspended, or its clock jumped",
+            ],
+        ),
+        (
+            TickMissed("nightly", "cron.fifo", AT, AT, 1, "failed", ConnectionError("no network")),
+            [
+                "! nightly: did not send the tick of 2026-10-25T01:00:00Z",
+                "           no network",
+            ],
+        ),
+        (
             DrainStarted("SIGINT", 2, 17, 25),
             ["■ draining (Ctrl-C): 2 running, 17 returned, up to 25s"],
         ),
@@ -180,6 +211,13 @@ def test_an_event_is_one_line_and_its_reason_another(
     say: Say, event: Event, lines: list[str]
 ) -> None:
     assert say(event) == lines
+
+
+def test_a_sent_tick_is_shown_on_request(say: Say) -> None:
+    event = TickSent("nightly", "cron.fifo", AT)
+    assert say(event) == []
+    (line, *_) = say(event, verbose=1)
+    assert line == "· nightly: sent the tick of 2026-10-25T01:00:00Z"
 
 
 @pytest.mark.parametrize(
