@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
     from sqsw.core.reports import WorkerReport
     from sqsw.parking.parking_lane import ParkingLane
-    from sqsw.parking.places import ParkingPlace
+    from sqsw.parking.places import ParkedJob, ParkingPlace
     from sqsw.parking.queue_parking import QueueParking
     from sqsw.queue.work_off import WorkOffResult
     from sqsw.schedule.schedule import Overlap, Schedule
@@ -217,11 +217,19 @@ class SQSEnv:
         queue_prefix: str | None = None,
         endpoint_url: str | None = None,
         region: str | None = None,
+        parking: "str | ParkingPlace | None" = None,
     ) -> None:
         """Change the connection from now on; None keeps a value.
 
         With this, command-line options override the application.
+
+        Raises
+        ------
+        SettingsError
+            ``parking`` is the name of a FIFO queue, or not the name of a queue.
         """
+        if isinstance(parking, str):
+            check_parking_queue_name(parking)
         with self._lock.here:
             if session is not None or endpoint_url is not None:
                 self.session, self._endpoint_url = session, endpoint_url
@@ -229,6 +237,8 @@ class SQSEnv:
                 self._queue_prefix = queue_prefix
             if region is not None:
                 self._region = region
+            if parking is not None:
+                self._parking = parking
             self._forget_clients()
 
     @contextmanager
@@ -718,6 +728,54 @@ class SQSEnv:
             if self._queue_parking is None or self._queue_parking.client.name != name:
                 self._queue_parking = QueueParking(self.make_queue_client(name), self.wall_clock)
             return self._queue_parking
+
+    def parked_jobs(self) -> "Iterator[ParkedJob]":
+        """Yield the jobs in the parking place, in no particular order.
+
+        Raises
+        ------
+        SettingsError
+            The environment has no parking place, or this place cannot list its jobs: a parking
+            queue can only on the embedded SQS.
+        SQSError
+            A request failed.
+        """
+        return self._some_parking_place("list").list()
+
+    def cancel(self, job_id: str) -> bool:
+        """Remove a job from the parking place, so it never runs.
+
+        Parameters
+        ----------
+        job_id :
+            The ID of the job. In a parking queue, it can also be the message ID that ``delay()``
+            returned, for 12 days.
+
+        Returns
+        -------
+        bool
+            Whether the job was removed. If not, it is not parked: it may have been sent to its
+            queue already.
+
+        Raises
+        ------
+        SettingsError
+            The environment has no parking place, or this place cannot remove a job: a parking
+            queue can only on the embedded SQS.
+        SQSError
+            The request failed.
+        """
+        return self._some_parking_place("cancel").cancel(job_id)
+
+    def _some_parking_place(self, verb: str) -> "ParkingPlace":
+        place = self.parking_place
+        if place is None:
+            raise SettingsError(
+                f"there are no parked jobs to {verb}",
+                why="the environment has no parking place",
+                next="use SQSEnv(parking=…), or set SQSW_PARKING",
+            )
+        return place
 
     def parking_lane(self) -> "ParkingLane | None":
         """Return what sends the jobs of the parking queue; None if there is no such queue.

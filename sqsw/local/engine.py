@@ -196,15 +196,27 @@ class LocalEngine:
         now = self.store.now()
         return peek(self.store, params, now, after=after, limit=limit, hidden=hidden)
 
-    def discard(self, queue_url: str, message_id: str, *, region: str = DEFAULT_REGION) -> bool:
-        """Delete a message by its ID, even if it is in flight or delayed.
+    def discard(
+        self,
+        queue_url: str,
+        message_id: str,
+        *,
+        in_flight: bool = True,
+        region: str = DEFAULT_REGION,
+    ) -> bool:
+        """Delete a message by its ID, even if it is delayed.
 
         The time grows with the number of messages in the queue.
+
+        Parameters
+        ----------
+        in_flight :
+            Also delete a message in flight, which a receiver has.
 
         Returns
         -------
         bool
-            Whether the message existed.
+            Whether the message was deleted.
 
         Raises
         ------
@@ -213,7 +225,7 @@ class LocalEngine:
         """
         self.store.check_clock()
         params = Params({"QueueUrl": queue_url}, region, DEFAULT_ORIGIN)
-        return discard(self.store, params, self.store.now(), message_id)
+        return discard(self.store, params, self.store.now(), message_id, in_flight=in_flight)
 
     def seconds_until_due(self, queue_url: str, *, region: str = DEFAULT_REGION) -> float | None:
         """Return the seconds until the next hidden message can be received.

@@ -67,10 +67,12 @@ class DirectCalls:
                 queue_url, after=after, limit=limit, hidden=hidden, region=self.region
             )
 
-    def discard(self, queue_url: str, message_id: str) -> bool:
+    def discard(self, queue_url: str, message_id: str, *, in_flight: bool = True) -> bool:
         """Delete a message by its ID; see :meth:`LocalEngine.discard`."""
         with told_errors(self._path):
-            return self._engine.discard(queue_url, message_id, region=self.region)
+            return self._engine.discard(
+                queue_url, message_id, in_flight=in_flight, region=self.region
+            )
 
     def seconds_until_due(self, queue_url: str) -> float | None:
         """Return the seconds until one is due; see :meth:`LocalEngine.seconds_until_due`."""

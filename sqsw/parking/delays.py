@@ -6,6 +6,7 @@ from typing import Final
 
 from sqsw.core.errors import MessageRefused
 from sqsw.core.limits import MAX_DELAY_SECONDS
+from sqsw.core.wording import format_duration
 from sqsw.parking.places import MAX_DELAY
 from sqsw.transport.batches import Entry
 
@@ -73,7 +74,7 @@ def delay_entry(
         entry["DelaySeconds"] = min(whole, MAX_DELAY_SECONDS)
         return None
     if not can_park:
-        raise _needs_parking(queue_name, seconds, whole, is_fifo=is_fifo)
+        raise _needs_parking(queue_name, whole, is_fifo=is_fifo)
     if run_at is not None:
         return run_at.astimezone(UTC)
     return datetime.fromtimestamp(now, UTC) + timedelta(seconds=seconds)
@@ -101,7 +102,7 @@ def _out_of_range(seconds: float, *, can_park: bool) -> MessageRefused:
     )
 
 
-def _needs_parking(queue_name: str, seconds: float, whole: int, *, is_fifo: bool) -> MessageRefused:
+def _needs_parking(queue_name: str, whole: int, *, is_fifo: bool) -> MessageRefused:
     if is_fifo:
         return MessageRefused(
             f"{queue_name!r} does not support a delay per message",
@@ -112,7 +113,7 @@ def _needs_parking(queue_name: str, seconds: float, whole: int, *, is_fifo: bool
             next=f"remove the delay, or set DelaySeconds on the queue; {_HOW_TO_PARK}",
         )
     return MessageRefused(
-        f"a delay of {seconds:g} seconds is too long",
+        f"a delay of {format_duration(whole)} is too long",
         why=f"SQS delays a message by 0 to {MAX_DELAY_SECONDS} seconds",
         reason="needs_parking",
         queue=queue_name,

@@ -1,15 +1,24 @@
 """The parking queue: a standard queue in which jobs wait until they are due."""
 
+import json
+import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import Any
 
+from sqsw.codecs.envelope import job_name_of, unpack_job
 from sqsw.core.contracts import WallClock
-from sqsw.core.errors import QueueNotFound, SettingsError
-from sqsw.parking.parked_entry import parked_entry
+from sqsw.core.errors import ContentTypeRefused, DecodeError, QueueNotFound, SettingsError
+from sqsw.core.message import Message
+from sqsw.core.times import read_milliseconds
+from sqsw.parking.parked_entry import from_milliseconds, parked_entry, parked_metadata
 from sqsw.parking.places import ParkedJob
 from sqsw.transport.batches import Entry, EntryFailure, split_entries
 from sqsw.transport.queue_client import QueueClient
 from sqsw.transport.sending import send_entries
+
+#: how often a job is looked for when it is cancelled, and the seconds between two looks
+_TRIES, _PAUSE_SECONDS = 20, 0.05
 
 
 class QueueParking:
@@ -66,32 +75,98 @@ class QueueParking:
         return failures
 
     def cancel(self, job_id: str) -> bool:
-        """Refuse: SQS cannot find a message by its job id.
+        """Delete a job; only the embedded SQS can find it.
+
+        If the job is due and a worker has received it, the worker gets a second to send it. A job
+        that it could not send by then is deleted.
+
+        Parameters
+        ----------
+        job_id :
+            The job id, or the message id that the send returned, which is valid for 12 days.
 
         Raises
         ------
         SettingsError
-            Always.
+            The queue is not on the embedded SQS.
         """
-        raise self._cannot("cancel a job in")
+        was_deleted = False
+        for attempt in range(_TRIES):
+            # Again and again: a worker that renews the job leaves a copy of it.
+            found = [each for each in self._messages("cancel a job in") if _has_id(each, job_id)]
+            if not found:
+                break
+            if attempt:
+                time.sleep(_PAUSE_SECONDS)
+            for message in found:
+                can_wait = self._is_due(message) and attempt < _TRIES - 1
+                if self.client.discard(message.message_id, in_flight=not can_wait):
+                    was_deleted = True
+        return was_deleted
 
     def list(self) -> Iterator[ParkedJob]:
-        """Refuse: SQS does not show the messages of a queue without receiving them.
+        """Yield the jobs, also those that a worker hides; only the embedded SQS can show them.
 
         Raises
         ------
         SettingsError
-            Always.
+            The queue is not on the embedded SQS.
         """
-        raise self._cannot("list the jobs of")
+        messages = self._messages("list the jobs of")
+        return (job for job in map(_parked_job, messages) if job is not None)
+
+    def _messages(self, doing: str) -> Iterator[Message]:
+        try:
+            messages = self.client.peek(hidden=True)
+        except QueueNotFound as error:
+            raise missing_parking_queue(error) from error.__cause__
+        if messages is None:
+            raise self._cannot(doing)
+        return messages
+
+    def _is_due(self, message: Message) -> bool:
+        due = parked_metadata(message).due
+        return due is not None and due <= self._clock() * 1000
 
     def _cannot(self, doing: str) -> SettingsError:
         return SettingsError(
             f"cannot {doing} the parking queue {self.client.name!r}",
             reason="parking",
-            why="SQS can neither find a message by its content nor list the messages of a queue",
-            next="use SQSEnv(parking=EventBridgeScheduler(…)), which can do both",
+            why="a queue of AWS can neither find a message by its content nor list its messages",
+            next="use SQSEnv(parking=EventBridgeScheduler(…)), which can do both; or the embedded "
+            "SQS",
         )
+
+
+def _has_id(message: Message, wanted: str) -> bool:
+    return wanted in (message.message_id, parked_metadata(message).job_id)
+
+
+def _parked_job(message: Message) -> ParkedJob | None:
+    """Return what a message tells of its job; None if it is not a parked job."""
+    metadata = parked_metadata(message)
+    if metadata.due is None or metadata.to is None:
+        return None
+    return ParkedJob(
+        job_id=metadata.job_id or message.message_id,
+        job_name=job_name_of(message),
+        queue_name=metadata.to,
+        due=from_milliseconds(metadata.due),
+        sent_at=read_milliseconds(message.attributes.get("SentTimestamp")),
+        message_id=message.message_id,
+        arguments=_arguments(message),
+    )
+
+
+def _arguments(message: Message) -> dict[str, Any] | None:
+    if job_name_of(message) is None:
+        return None
+    try:
+        arguments = unpack_job(message).job_kwargs  # accepts all content types except pickle
+        json.dumps(arguments, allow_nan=False)  # JSON has no NaN, and depth has limits
+    except (DecodeError, ContentTypeRefused, ValueError, RecursionError):
+        return None
+    return arguments
 
 
 def missing_parking_queue(error: QueueNotFound) -> QueueNotFound:

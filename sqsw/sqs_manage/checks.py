@@ -296,7 +296,9 @@ def _check_parking(env: ManageEnv, report: QueueReport) -> Iterator[Check]:
     if target is None:
         yield Check(what, "ok", "no dead-letter queue, as it must be")
     else:
-        detail = f"go to {name_of_arn(target)}: so do parked jobs, because workers often receive them"
+        detail = (
+            f"go to {name_of_arn(target)}: so do parked jobs, because workers often receive them"
+        )
         yield Check(what, "fail", detail, "remove its redrive policy", settings, name)
     yield _check_oldest(env, report)
 

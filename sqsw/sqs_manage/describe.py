@@ -1,6 +1,6 @@
 """Describe one queue in detail, or list all queues, with message ages."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -125,7 +125,8 @@ def list_queues(env: ManageEnv) -> list[QueueReport]:
     clients = [env.queue_client(url) for url in sorted(urls, key=name_of_url)]
     with ThreadPoolExecutor(_CONCURRENCY) as pool:
         found = list(pool.map(_attributes_if_there, clients))
-        parks = list(pool.map(partial(_parks, env), clients, found))
+        dead_letters = {redrive_target(attributes)[0] for attributes in found if attributes}
+        parks = list(pool.map(partial(_parks, env, dead_letters), clients, found))
     reports = {
         attributes["QueueArn"]: _with_parked(report_of(env, client, attributes), is_parking)
         for client, attributes, is_parking in zip(clients, found, parks, strict=True)
@@ -193,13 +194,23 @@ def _with_parked(report: QueueReport, is_parking: bool) -> QueueReport:
     return replace(report, parked=report.total) if is_parking else report
 
 
-def _parks(env: ManageEnv, client: QueueClient, attributes: Mapping[str, str] | None) -> bool:
-    """Return whether a queue holds parked jobs; ask only for tags of queues that could."""
+def _parks(
+    env: ManageEnv,
+    dead_letters: Collection[str | None],
+    client: QueueClient,
+    attributes: Mapping[str, str] | None,
+) -> bool:
+    """Return whether a queue holds parked jobs; ask only for tags of queues that could.
+
+    ``dead_letters`` has the ARNs of all dead-letter queues.
+    """
     if attributes is None or client.is_fifo:
         return False
     if client.name == env.parking_queue:
         return True
-    if "RedrivePolicy" in attributes or not PARKING_ATTRIBUTES.items() <= attributes.items():
+    if "RedrivePolicy" in attributes or attributes["QueueArn"] in dead_letters:
+        return False
+    if not PARKING_ATTRIBUTES.items() <= attributes.items():
         return False
     return is_parking_queue(env, client.name, _if_allowed(lambda: tags_of(client)))
 

@@ -5,7 +5,6 @@ from typing import Protocol
 
 from sqsw.core.contracts import WallClock
 from sqsw.core.retry_horizon import RetryHorizon
-from sqsw.core.contracts import WallClock
 from sqsw.middleware.chain import Middleware
 from sqsw.parking.places import ParkingPlace
 from sqsw.transport.client import ClientSource

@@ -1,9 +1,10 @@
 """How a queue for parked jobs is recognized, and the settings that it must have."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from sqsw.core.limits import MAX_RETENTION_SECONDS
+from sqsw.parking.places import ParkedJob
 from sqsw.sqs_manage.manage_env import ManageEnv
 
 #: the attributes and the tag of a parking queue
@@ -26,3 +27,21 @@ def is_parking_queue(env: ManageEnv, name: str, tags: Mapping[str, str] | None) 
         The tags of the queue; None if they are unknown.
     """
     return name == env.parking_queue or PARKING_TAGS.items() <= (tags or {}).items()
+
+
+def parked_jobs(env: ManageEnv, queue_name: str) -> Iterator[ParkedJob]:
+    """Yield the jobs of a parking queue on the embedded SQS, also those that a worker hides.
+
+    Parameters
+    ----------
+    queue_name :
+        A queue name without prefix, a queue URL or an ARN.
+
+    Raises
+    ------
+    SettingsError
+        The queue is not on the embedded SQS.
+    """
+    from sqsw.parking.queue_parking import QueueParking  # most commands do not need it
+
+    return QueueParking(env.queue_client(queue_name), env.wall_clock).list()

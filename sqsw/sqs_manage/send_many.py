@@ -1,23 +1,22 @@
 """Send many messages in few requests, and in order on a FIFO queue."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from itertools import chain, cycle
+from itertools import cycle
 from typing import Any
 
-from sqsw.core.errors import SQSError
 from sqsw.core.contracts import WallClock
+from sqsw.core.errors import SQSError
 from sqsw.core.job_metadata import entry_job_id
 from sqsw.core.limits import MAX_BATCH_ENTRIES, MAX_MESSAGE_BYTES
 from sqsw.core.settings import check_bounds
-from sqsw.middleware.chain import Middleware
 from sqsw.middleware.send_chain import OutgoingEntry, call_before_send
+from sqsw.parking.places import ParkingPlace
 from sqsw.sqs_manage.manage_env import ManageEnv
 from sqsw.sqs_manage.message_view import Failure
-from sqsw.parking.places import ParkingPlace
 from sqsw.sqs_manage.outgoing import (
     DEFAULT_GROUP,
     OutgoingMessage,
@@ -101,10 +100,8 @@ class _Batch:
     told: int = 0
 
     def has_room(self, size: int) -> bool:
-        return (
-            not self.ready
-            or len(self.ready) < MAX_BATCH_ENTRIES
-            and self.size + size <= MAX_MESSAGE_BYTES
+        return not self.ready or (
+            len(self.ready) < MAX_BATCH_ENTRIES and self.size + size <= MAX_MESSAGE_BYTES
         )
 
     def send(self, queue: QueueClient, place: ParkingPlace | None, stopped: set[str]) -> None:
@@ -183,10 +180,10 @@ def send_messages(
 
     The input is read while messages are sent, so only the messages in progress and the failures are
     in memory. A message that the queue would refuse counts as failed; :class:`MessageCheck` shows
-    this in advance. Jobs that SQS cannot delay so long go to the parking place, in no order. The middlewares of the environment and the queue see each message before
-    it is sent. Retryable failures are retried three times. On a FIFO queue, there is one request at
-    a time, and a message group stops at its first failure: its remaining messages count as failed,
-    so its order is never broken.
+    this in advance. The middlewares of the environment and the queue see each message before it is
+    sent. Retryable failures are retried three times. On a FIFO queue, there is one request at a
+    time, and a message group stops at its first failure: its remaining messages count as failed, so
+    its order is never broken. Jobs that SQS cannot delay so long go to the parking place.
 
     Parameters
     ----------

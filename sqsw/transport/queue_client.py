@@ -231,15 +231,20 @@ class QueueClient:
 
         return messages()
 
-    def discard(self, message_id: str) -> bool | None:
-        """Delete a message by its ID, even if it is hidden; return whether it existed.
+    def discard(self, message_id: str, *, in_flight: bool = True) -> bool | None:
+        """Delete a message by its ID, even if it is hidden; return whether it was deleted.
 
         Only the embedded SQS supports this; on AWS, this returns None.
+
+        Parameters
+        ----------
+        in_flight :
+            Also delete a message in flight, which a receiver has.
         """
         embedded = self._clients.embedded
         if embedded is None:
             return None
-        was_there: bool = embedded.discard(self.url, message_id)
+        was_there: bool = embedded.discard(self.url, message_id, in_flight=in_flight)
         return was_there
 
     def _messages(

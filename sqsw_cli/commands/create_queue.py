@@ -137,8 +137,9 @@ def create_queue(
     """Create a queue and its dead-letter queue, or all queues of an app.
 
     Without NAME, the name is that of the dead-letter queue without its ending, such as _dead or
-    -dlq. Without NAME and --dlq, creates every queue for which the app has jobs, and for each of
-    them NAME_dead. [queues.NAME] in the configuration file has their settings.
+    -dlq. Without NAME and --dlq, creates every queue for which the app has jobs, for each of them
+    NAME_dead, and the parking queue of the app. [queues.NAME] in the configuration file has their
+    settings.
 
     If a queue exists with the same settings, nothing happens. If it has other settings, the command
     fails and changes nothing, unless --update is given.
@@ -244,9 +245,10 @@ def _create_all(
                 why="the queues of an app are those that it has jobs for",
                 next="name an app that registers jobs: sqsw create-queue --app myapp.tasks:env",
             )
+        parking = [env.parking_queue] if env.parking_queue is not None else []
         reports = create.create_queues(
             env,
-            names,
+            [*names, *parking],
             settings,
             tags=tags,
             update=ctx.params["update"],

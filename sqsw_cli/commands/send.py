@@ -84,6 +84,7 @@ sqsw send cron --raw --from events.jsonl
 @click.option(
     "--parking",
     metavar="NAME",
+    shell_complete=complete_queue,
     help="Queue where jobs wait that SQS cannot delay so long (that of the app). [SQSW_PARKING]",
 )
 @click.option(
@@ -143,6 +144,10 @@ def send(
     apps = list(app) if checks else []
     plugins = checks and not no_plugins and has_plugins()
     with opened(invocation, apps, plugins=plugins) as env:
+        parking = given["parking"]
+        # The file ranks below what the app sets in code.
+        if parking and (is_typed(ctx, "parking") or env.parking_place is None):
+            env.connect_to(parking=parking)
         check = None
         if checks:
             check = JobCheck(invocation.printer, env, queue, apps, named=is_typed(ctx, "app"))

@@ -109,7 +109,10 @@ class _Choice:
         from sqsw.sqs_manage.create import create_missing_queues
 
         registered = {registration.queue_name for registration in env.registrations()}
-        reports = create_missing_queues(env, sorted(queue_names & registered), self.settings)
+        wanted = sorted(queue_names & registered)
+        if env.parking_queue is not None:
+            wanted.append(env.parking_queue)
+        reports = create_missing_queues(env, wanted, self.settings)
         names = [report.name for report in reports]
         if not names:
             return

@@ -5,7 +5,7 @@ This module only parses text. The library defines what the values mean.
 
 import re
 import time
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -13,6 +13,7 @@ import click
 from sqsw.core.errors import SettingsError, SQSError
 from sqsw.core.settings import QueueShare
 from sqsw.core.wording import format_duration, without_password
+from sqsw_cli.sending.moments import read_moment
 
 if TYPE_CHECKING:
     from click import ParamType
@@ -76,38 +77,6 @@ class Duration(ParamType[int]):
             bounds = f"{format_duration(self.lowest)} and {format_duration(self.highest)}"
             self.fail(f"{text!r} is out of range: it must be between {bounds}", param, ctx)
         return seconds
-
-
-#: how many seconds ago a moment can be, because reading the line and the command takes time
-_JUST_NOW = 10
-
-
-def read_moment(text: str, now: float) -> datetime:
-    """Return a time in ISO 8601 with a UTC offset, which is not in the past.
-
-    Raises
-    ------
-    ValueError
-        The text is something else, and the error says what.
-    """
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError(f"{text!r} is not a time; write 2026-12-24T08:00+01:00") from None
-    if moment.utcoffset() is None:
-        raise ValueError(f"{text!r} has no UTC offset; {_with_offset(moment)}")
-    ago = (datetime.fromtimestamp(now, UTC) - moment).total_seconds()
-    if ago > _JUST_NOW:
-        raise ValueError(f"{text!r} is in the past, {format_duration(int(ago))} ago")
-    return moment
-
-
-def _with_offset(moment: datetime) -> str:
-    try:
-        here = moment.astimezone().isoformat(timespec="minutes")
-    except (OverflowError, OSError, ValueError):  # at the ends of the calendar
-        return "write +01:00 after it, or Z for UTC"
-    return f"write {here} for the time here, or {moment.isoformat(timespec='minutes')}Z for UTC"
 
 
 class Moment(ParamType[datetime]):

@@ -130,7 +130,8 @@ def message_table(printer: Printer, views: "Sequence[MessageView]") -> None:
     used = [
         index
         for index, column in enumerate(columns)
-        if column.title not in ("error", "twin of", "queue", "due") or any(row[index] for row in rows)
+        if column.title not in ("error", "twin of", "queue", "due")
+        or any(row[index] for row in rows)
     ]
     printer.table([columns[index] for index in used], [[row[i] for i in used] for row in rows])
 

@@ -66,4 +66,6 @@ def _show_line(printer: Printer, job: "ParkedJob") -> None:
         return
     payload = "" if job.arguments is None else json_text(dict(job.arguments))
     due, sent_at = rfc3339(job.due), rfc3339(job.sent_at)
-    printer.plain("parked", "parked", job.job_id, job.job_name, job.queue_name, due, sent_at, payload)
+    printer.plain(
+        "parked", "parked", job.job_id, job.job_name, job.queue_name, due, sent_at, payload
+    )

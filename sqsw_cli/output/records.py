@@ -35,8 +35,10 @@ KEYS: dict[str, tuple[str, ...]] = {
         *("attributes", "attribute_types", "trace_header", "action", "twin_of", "copy_of"),
         *("due", "to"),
     ),
-    "sent": ("queue", "id", "job", "line", "group", "dedup_id", "sequence_number", "job_id")
-    + ("due", "parked"),
+    "sent": (
+        *("queue", "id", "job", "line", "group", "dedup_id", "sequence_number", "job_id"),
+        *("due", "parked"),
+    ),
     "failed": ("queue", "line", "id", "code", "message", "retryable", "item", "job_id"),
     "group": ("queue", "key", "count", "oldest_sent_at", "newest_sent_at"),
     "parked_job": ("id", "job_id", "job", "queue", "due", "sent_at", "args"),

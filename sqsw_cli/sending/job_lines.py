@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sqsw.core.errors import SettingsError, SQSError
-from sqsw_cli.options.types import read_moment
 from sqsw_cli.sending.items import parse_item, parse_json
+from sqsw_cli.sending.moments import read_moment
 
 if TYPE_CHECKING:
     from sqsw.sqs_manage.outgoing import OutgoingMessage

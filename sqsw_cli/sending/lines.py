@@ -216,7 +216,8 @@ class BulkSend:
             printer.done(
                 f"{thousands(report.sent)} sent to {self.name} in {elapsed(seconds)} "
                 f"({counted(report.requests, 'request')})"
-                + f", {thousands(report.parked)} of them parked" * bool(report.parked)
+                + f", {thousands(report.parked)} of them parked"
+                * bool(report.parked)
             )
         if report.failed:
             kinds = Counter(failure.code for failure in report.failures)

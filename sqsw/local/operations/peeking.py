@@ -6,6 +6,7 @@ from sqsw.local.operations.projection import Projection
 from sqsw.local.rules.validate import Params
 from sqsw.local.store import message_queries, message_rows
 from sqsw.local.store.queue_rows import find_queue
+from sqsw.local.store.schema import IN_FLIGHT
 from sqsw.local.store.store import Store
 
 
@@ -42,11 +43,18 @@ def peek(
     return Peek(shown, found[-1].seq if len(found) == limit else None)
 
 
-def discard(store: Store, params: Params, now: int, message_id: str) -> bool:
-    """Delete a message by its ID, even if it is hidden; return whether it existed."""
+def discard(
+    store: Store, params: Params, now: int, message_id: str, *, in_flight: bool = True
+) -> bool:
+    """Delete a message by its ID, even if it is hidden; return whether it was deleted.
+
+    Without ``in_flight``, keep a message that a receiver has.
+    """
     with store.write() as transaction:
         queue = find_queue(transaction, store, params)
         places = message_queries.places_by_id(transaction, queue, message_id, now)
+        if not in_flight:
+            places = [p for p in places if p.state != IN_FLIGHT or p.visible_at <= now]
         if places:
             message_rows.remove(transaction, queue, places, now)
     return bool(places)

@@ -118,7 +118,7 @@ def test_a_delay_and_a_time_are_refused() -> None:
 
 def test_without_parking_long_delays_are_refused_with_a_cure() -> None:
     for keywords in ({"delay": 901}, {"run_at": NOW + timedelta(seconds=901)}):
-        with pytest.raises(MessageRefused, match="a delay of 901 seconds is too long") as caught:
+        with pytest.raises(MessageRefused, match="a delay of 15m1s is too long") as caught:
             delay(can_park=False, **keywords)
         assert caught.value.reason == "needs_parking"
         assert (caught.value.queue, caught.value.delay) == ("jobs", 901)

@@ -107,6 +107,7 @@ def test_the_object_for_programs_has_every_key_and_plain_values() -> None:
         *("type", "queue", "id", "job_id", "job", "args", "context", "content_type", "body", "raw"),
         *("group", "dedup_id", "sent_at", "first_received_at", "receives", "size", "source"),
         *("error", "attributes", "attribute_types", "trace_header", "action", "twin_of", "copy_of"),
+        *("due", "to"),
     ]
     assert record["sent_at"] == "2026-10-31T12:00:00.000Z"
     assert record["first_received_at"] is None

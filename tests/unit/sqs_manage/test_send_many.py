@@ -111,7 +111,9 @@ def test_a_line_that_the_queue_would_refuse_is_reported_as_failed(env: SQSEnv, p
     failure = report.failures[1]
     assert (failure.queue, failure.line, failure.id) == ("plain", 3, None)
     assert (failure.code, failure.retryable) == ("MessageRefused", False)
-    assert failure.message == ("a delay of 16m40s is too long: the limit is 15 minutes per message")
+    assert failure.message == (
+        "a delay of 16m40s is too long: SQS delays a message by 0 to 900 seconds"
+    )
     assert failure.item == {"job": "send", "args": {"n": 3}, "delay": 1_000}
     assert len(told) == 4
 
