@@ -114,7 +114,8 @@ class SQSEnv:
     ContentTypeRefused
         There is no codec for ``codec``.
     SettingsError
-        ``parking`` is the name of a FIFO queue, or not the name of a queue.
+        ``parking`` is the name of a FIFO queue, or not the name of a queue; or it is a place of
+        another environment.
     """
 
     def __init__(
@@ -168,6 +169,9 @@ class SQSEnv:
         self._queue_parking: QueueParking | None = None
         self._clients: ClientSource | None = None
         self._lock = ProcessLock(threading.RLock)
+        bind = getattr(parking, "bind", None)  # only places that need our session have it
+        if bind is not None:
+            bind(self)
 
     # -- where ------------------------------------------------------------------------------------
 

@@ -119,15 +119,7 @@ class EventBridgeScheduler:
         retry_attempts: int = 185,
         max_age_seconds: int = 86_400,
     ) -> None:
-        role = _ROLE_ARN.fullmatch(role_arn)
-        if role is None:
-            why = "the form is arn:aws:iam::123456789012:role/NAME"
-            raise SettingsError(
-                f"{role_arn!r} is not the ARN of a role",
-                setting="role_arn",
-                value=role_arn,
-                why=why,
-            )
+        partition = _partition_of(role_arn)
         if not _NAME.fullmatch(group):
             why = "it has 1 to 64 letters, digits, hyphens, underscores and periods"
             raise SettingsError(
@@ -146,7 +138,7 @@ class EventBridgeScheduler:
         self._client = client
         self._env: _Env | None = None
         self._target: dict[str, Any] = {
-            "Arn": f"arn:{role[1]}:scheduler:::aws-sdk:sqs:sendMessage",
+            "Arn": f"arn:{partition}:scheduler:::aws-sdk:sqs:sendMessage",
             "RoleArn": role_arn,
             "RetryPolicy": {
                 "MaximumRetryAttempts": retry_attempts,
@@ -510,7 +502,7 @@ class EventBridgeScheduler:
                 setting="group",
                 value=self._group,
                 why=error.why,
-                next=f"create it: aws scheduler create-schedule-group --name {self._group}",
+                next="create it with CreateScheduleGroup, in the region of the queues",
                 code=error.code,
             )
         if error.code == "ValidationException" and "role" in text:
@@ -523,6 +515,18 @@ class EventBridgeScheduler:
                 code=error.code,
             )
         return error
+
+
+def _partition_of(role_arn: str) -> str:
+    role = _ROLE_ARN.fullmatch(role_arn)
+    if role is None:
+        raise SettingsError(
+            f"{role_arn!r} is not the ARN of a role",
+            setting="role_arn",
+            value=role_arn,
+            why="the form is arn:aws:iam::123456789012:role/NAME",
+        )
+    return role[1]
 
 
 def _check_bounds(setting: str, value: int, least: int, most: int) -> None:

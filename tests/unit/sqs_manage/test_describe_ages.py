@@ -1,14 +1,9 @@
 """The age of the oldest message, from the embedded SQS and from CloudWatch."""
 
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
-
-import boto3
-import pytest
-from botocore.handlers import BUILTIN_HANDLERS
 
 from sqsw.memory_sqs import MemorySession
 from sqsw.sqs_env import SQSEnv
@@ -16,38 +11,27 @@ from sqsw.sqs_manage.create import create_queue
 from sqsw.sqs_manage.describe import list_queues, with_cloudwatch_ages, with_local_ages
 
 
-@pytest.fixture(autouse=True, scope="module")
-def without_moto_afterwards() -> Iterator[None]:
-    """Remove the handler that moto adds to all later clients of this process when imported."""
-    before = list(BUILTIN_HANDLERS)
-    yield
-    BUILTIN_HANDLERS[:] = before
-
-
-def test_cloudwatch_ages_are_the_latest_value_of_each_queue() -> None:
-    moto = pytest.importorskip("moto", reason="moto provides CloudWatch")
+def test_cloudwatch_ages_are_the_latest_value_of_each_queue(mocked_session: Any) -> None:
     with closing(MemorySession()) as local:
         env = SQSEnv(local)
         create_queue(env, "emails")
         create_queue(env, "news")
         reports = list_queues(env)
     now = datetime.now(UTC)
-    with moto.mock_aws():
-        session = boto3.session.Session("key", "secret", region_name="eu-west-1")
-        cloudwatch: Any = session.client("cloudwatch")
-        for minutes, age in ((1, 90.0), (5, 30.0), (60, 7000.0)):
-            cloudwatch.put_metric_data(
-                Namespace="AWS/SQS",
-                MetricData=[
-                    {
-                        "MetricName": "ApproximateAgeOfOldestMessage",
-                        "Dimensions": [{"Name": "QueueName", "Value": "emails"}],
-                        "Timestamp": now - timedelta(minutes=minutes),
-                        "Value": age,
-                    }
-                ],
-            )
-        aged = with_cloudwatch_ages(SQSEnv(session), reports)
+    cloudwatch: Any = mocked_session.client("cloudwatch")
+    for minutes, age in ((1, 90.0), (5, 30.0), (60, 7000.0)):
+        cloudwatch.put_metric_data(
+            Namespace="AWS/SQS",
+            MetricData=[
+                {
+                    "MetricName": "ApproximateAgeOfOldestMessage",
+                    "Dimensions": [{"Name": "QueueName", "Value": "emails"}],
+                    "Timestamp": now - timedelta(minutes=minutes),
+                    "Value": age,
+                }
+            ],
+        )
+    aged = with_cloudwatch_ages(SQSEnv(mocked_session), reports)
     assert [report.oldest_age_s for report in aged] == [90.0, None]
 
 
