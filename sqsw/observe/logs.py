@@ -289,14 +289,16 @@ class LogListener:
     def tick_missed(self, event: TickMissed) -> None:
         """Log this as information at the start, when another worker may have sent the tick."""
         name, level = _LINES[TickMissed]
+        error = {} if event.error is None else {"error": _reason_of(event.error)}
         log_event(
             *(self._logger, logging.INFO if event.reason == "started" else level, name),
             schedule=event.schedule,
             queue=event.queue_name,
-            reason=event.reason if event.error is None else _reason_of(event.error),
+            reason=event.reason,
             count=event.count,
             first_at=_iso(event.first_at),
             last_at=_iso(event.last_at),
+            **error,
         )
 
     def tick_skipped(self, event: TickSkipped) -> None:

@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -34,10 +35,14 @@ from sqsw.core.events import (
     ReceiveDone,
     ReceiveError,
     RetriesPlanned,
+    TickMissed,
+    TickSent,
+    TickSkipped,
     WorkerFailed,
     WorkerStarted,
     WorkerStopped,
 )
+from sqsw.core.job_metadata import JobMetadata
 from sqsw.core.message import Message
 from sqsw.core.retry_horizon import RetryHorizon
 from sqsw.observe.logs import LogListener
@@ -49,6 +54,16 @@ MESSAGE = Message(
     "a secret body",
     attributes={"ApproximateReceiveCount": "3", "MessageGroupId": "g"},
     queue_name="emails",
+)
+AT = datetime(2026, 7, 1, 1, tzinfo=UTC)
+TICK = Message(
+    "id-2",
+    "handle",
+    "a secret body",
+    message_attributes={
+        "Sqsw": JobMetadata("id-2", schedule="nightly", at="2026-07-01T01:00:00Z").to_attribute()
+    },
+    queue_name="cron.fifo",
 )
 OF_MESSAGE = {"queue": "emails", "id": "id-1", "job_id": "id-1", "group": "g", "attempt": 3}
 OF_JOB = {**OF_MESSAGE, "job": "send"}
@@ -151,6 +166,43 @@ def records(caplog: pytest.LogCaptureFixture) -> Iterator[list[logging.LogRecord
                 "max_receives": 12,
                 "dead_letter_queue": "dead",
             },
+        ),
+        (
+            TickSent("nightly", "cron.fifo", AT),
+            "DEBUG",
+            "tick_sent",
+            {"schedule": "nightly", "queue": "cron.fifo", "at": "2026-07-01T01:00:00Z"},
+        ),
+        (
+            TickMissed("nightly", "cron.fifo", AT, AT + timedelta(minutes=2), 3, "late"),
+            "WARNING",
+            "tick_missed",
+            {
+                "schedule": "nightly",
+                "queue": "cron.fifo",
+                "reason": "late",
+                "count": 3,
+                "first_at": "2026-07-01T01:00:00Z",
+                "last_at": "2026-07-01T01:02:00Z",
+            },
+        ),
+        (
+            TickMissed("nightly", "cron.fifo", AT, AT, 1, "failed", Busy("no", why="because")),
+            "WARNING",
+            "tick_missed",
+            {"reason": "failed", "error": "no: because"},
+        ),
+        (
+            TickMissed("nightly", "cron.fifo", AT, AT, 1, "started"),
+            "INFO",
+            "tick_missed",
+            {"reason": "started", "count": 1},
+        ),
+        (
+            TickSkipped(TICK),
+            "INFO",
+            "tick_skipped",
+            {"schedule": "nightly", "at": "2026-07-01T01:00:00Z", "id": "id-2"},
         ),
         (ChildExited(77, -9), "ERROR", "child_exited", {"pid": 77, "exit_code": -9}),
         (ChildReplaced(77, "SIGHUP"), "INFO", "child_replaced", {"pid": 77, "reason": "SIGHUP"}),

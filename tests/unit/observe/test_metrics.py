@@ -2,10 +2,23 @@
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 
-from sqsw.core.events import Event, JobDone, JobDropped, JobEvent, JobFailed, JobRetry, JobStarted
+from sqsw.core.events import (
+    Event,
+    JobDone,
+    JobDropped,
+    JobEvent,
+    JobFailed,
+    JobRetry,
+    JobStarted,
+    TickMissed,
+    TickSent,
+    TickSkipped,
+)
+from sqsw.core.job_metadata import JobMetadata
 from sqsw.core.results import ProcessingResult
 from sqsw.observe.health import Health
 from sqsw.observe.metrics import Metrics
@@ -81,3 +94,21 @@ def test_unregistered_names_are_never_labels(metrics: Metrics, kind: type[JobEve
     sent.attributes["SentTimestamp"] = "1"  # type: ignore[index]  # it is a dictionary
     metrics(kind(sent, "made-up", *arguments.get(kind, (1.0,)), is_registered=False))
     assert labels(metrics) == {""}
+
+
+def test_ticks_are_counted_by_schedule_and_outcome(memory_env: SQSEnv, metrics: Metrics) -> None:
+    at = datetime(2026, 7, 1, tzinfo=UTC)
+    tick = message(
+        message_attributes={"Sqsw": JobMetadata("1", schedule="a", at="x").to_attribute()}
+    )
+    for event in (
+        TickSent("a", "cron.fifo", at),
+        TickMissed("a", "cron.fifo", at, at, 3, "late"),
+        TickMissed("a", "cron.fifo", at, at, 1, "failed"),
+        TickMissed("a", "cron.fifo", at, at, 1, "started"),
+        TickSkipped(tick),
+    ):
+        memory_env.events.publish(event)
+    text = metrics.text().decode()
+    counted = re.findall(r'sqsw_ticks_total{outcome="(.*)",schedule="a"} (.*)', text)
+    assert dict(counted) == {"sent": "1.0", "missed": "4.0", "skipped": "1.0"}
