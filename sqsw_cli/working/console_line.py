@@ -272,8 +272,8 @@ def _missed_ticks(event: EventDict) -> _News:
             return _News("·", None, words, below)
         case "late":
             return _News("!", "yellow", words, "this worker was suspended, or its clock jumped")
-        case reason:
-            return _News("!", "yellow", words, reason)
+        case _:
+            return _News("!", "yellow", words, event.get("error"))
 
 
 def _attempt(event: EventDict) -> str:

@@ -44,6 +44,11 @@ def ship(id):
     pass
 
 
+@env.periodic("0 3 * * *", queue="cron.fifo")
+def nightly():
+    pass
+
+
 @env.processor("users", "refresh")
 def refresh(id):
     pass
@@ -70,8 +75,12 @@ def examples() -> Iterator[tuple[str, str]]:
     context = click.Context(cli)
     for name in COMMANDS:
         command = cli.get_command(context, name)
-        for line in command.examples.strip().splitlines():  # type: ignore[union-attr]  # ours
-            yield name, line
+        commands = [command]
+        if isinstance(command, click.Group):
+            commands += command.commands.values()
+        for each in commands:
+            for line in each.examples.strip().splitlines():  # type: ignore[union-attr]  # ours
+                yield name, line
 
 
 @pytest.fixture
@@ -99,7 +108,7 @@ def fill(sqsw: Sqsw) -> None:
     for words in (
         "--dlq emails_dead",
         "--dlq foo_dead --max-receives 1",
-        *("news", "reports", "orders.fifo", "users", "cron", "tmp_1", "tmp_2"),
+        *("news", "reports", "orders.fifo", "users", "cron", "cron.fifo", "tmp_1", "tmp_2"),
     ):
         assert sqsw(f"create-queue {words}").code == 0
     sqsw("send emails send_email to=a@example.com subject=x")
@@ -165,7 +174,7 @@ def test_an_example_of_the_help_works(command: str, line: str, ready: Sqsw) -> N
     if "--json" in line and command == "serve":
         until = '"type": "ready"'
     if command == "work" and "--local" in line.split():  # its default file is a different one
-        for name in ("emails", "news", "reports", "orders.fifo", "users"):
+        for name in ("emails", "news", "reports", "orders.fifo", "users", "cron.fifo"):
             ready(f"create-queue {name} --local")
         ready("send emails send_email to=a --local")
     if "6f1c0a3e" in line.split():

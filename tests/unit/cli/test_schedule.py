@@ -435,6 +435,20 @@ def test_a_worker_sends_and_runs_ticks(sqsw: Sqsw, more: str) -> None:
     assert {"cron.fifo", "cron_dead.fifo", "emails"} <= set(created)
 
 
+@pytest.mark.parametrize("more", ["", " --processes 2"])
+def test_worker_processes_have_the_schedules_of_the_file(sqsw: Sqsw, home: Path, more: str) -> None:
+    (home / "sqsw.toml").write_text(
+        "[schedules.each]\njob = 'emails.send_email'\nevery = 1\nqueue = 'ticks.fifo'\n"
+        "args = {to = 'ann@example.com', subject = 'Hello'}\n"
+    )
+    ran = sqsw.process(f"work myapp.tasks:env --max-jobs 2{more}")
+    assert ran.code == 0, ran.err
+    done = [line for line in map(json.loads, ran.err.splitlines()) if line["event"] == "job_done"]
+    assert [(line["queue"], line["job"], line["group"]) for line in done] == [
+        ("ticks.fifo", "send_email", "each")
+    ] * 2
+
+
 @pytest.mark.usefixtures("each_second")
 def test_a_worker_of_another_queue_sends_ticks_too(sqsw: Sqsw) -> None:
     ran = sqsw.process("work myapp.seconds:env -Q emails --until-idle 4")
