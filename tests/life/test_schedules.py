@@ -208,6 +208,7 @@ def test_a_rolling_deploy_does_each_instant_of_each_name_once(fleet: Fleet) -> N
             fleet.start(2, "new")
             fleet.all_tick()
         if step == 22:
+            fleet.wait_for_ticks(START + 220)
             for name in [each for each in fleet.live if each.startswith("old")]:
                 fleet.kill(name)
         time.sleep(0.05)
