@@ -139,12 +139,17 @@ DEFAULT_BACKOFF = ExponentialBackoff()
 IMMEDIATE_RETURN = ConstantBackoff()
 
 
+def longest_wait(*, parks: bool) -> int:
+    """Return the longest wait between two attempts, in seconds: longer if jobs are parked."""
+    return MAX_PARKED_SECONDS if parks else MAX_VISIBILITY_TIMEOUT_SECONDS
+
+
 def retry_horizon(
     queue_name: str,
     policies: Mapping[str | None, Backoff],
     max_receives: int,
     max_attempts: Mapping[str | None, int | None] | None = None,
-    longest_wait: int = MAX_VISIBILITY_TIMEOUT_SECONDS,
+    most_seconds: int = MAX_VISIBILITY_TIMEOUT_SECONDS,
 ) -> RetryHorizon:
     """Return how long a job of a queue is retried.
 
@@ -159,18 +164,18 @@ def retry_horizon(
         Receives that the redrive policy of the queue allows.
     max_attempts :
         The attempts of each job by its name; None, or no entry, if only the receives limit them.
-    longest_wait :
-        Seconds to which the worker shortens a wait.
+    most_seconds :
+        Seconds to which the worker shortens a wait; see :func:`longest_wait`.
     """
     limits = {name: most for name, most in (max_attempts or {}).items() if most is not None}
     attempts = {name: min(limits.get(name, max_receives), max_receives) for name in policies}
-    waits = _Waits(queue_name, longest_wait)
+    waits = _Waits(queue_name, most_seconds)
     horizon = _shortest(waits, policies, attempts, max_receives)
     others = {name: policy for name, policy in policies.items() if attempts[name] == max_receives}
     if horizon.max_attempts is not None and others:
         by_receives = _shortest(waits, others, attempts, max_receives)
         horizon = replace(horizon, by_receives=by_receives)
-    is_cut = waits.longest > longest_wait
+    is_cut = waits.longest > most_seconds
     return replace(horizon, cut_seconds=waits.longest) if is_cut else horizon
 
 
@@ -208,10 +213,10 @@ class _Waits:
         The longest wait so far, in seconds, before it is shortened.
     """
 
-    def __init__(self, queue_name: str, longest_wait: int) -> None:
+    def __init__(self, queue_name: str, most_seconds: int) -> None:
         self.longest = 0
         self._queue_name = queue_name
-        self._longest_wait = longest_wait
+        self._most_seconds = most_seconds
         self._known: dict[tuple[int, int], int | None] = {}  # most jobs share one policy
 
     def until_last(self, policy: Backoff, attempts: int) -> int | None:
@@ -234,7 +239,7 @@ class _Waits:
         except Exception:  # noqa: BLE001  # a user's policy can raise or return anything
             return None
         self.longest = max(self.longest, *waits, 0)
-        return sum(min(seconds, self._longest_wait) for seconds in waits)
+        return sum(min(seconds, self._most_seconds) for seconds in waits)
 
 
 def _failed_attempts(queue_name: str, attempts: int) -> Iterator[Message]:

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, Unpack, overload
 
 from sqsw.async_task import AsyncTask
-from sqsw.backoff_policies import DEFAULT_BACKOFF, retry_horizon
+from sqsw.backoff_policies import DEFAULT_BACKOFF, longest_wait, retry_horizon
 from sqsw.codecs.table import DEFAULT_CONTENT_TYPE, check_accept, codec_for_sending
 from sqsw.context import SQSContext
 from sqsw.core.batch_result import BatchProcessingResult
@@ -667,6 +667,7 @@ class SQSEnv:
             {None: self.backoff_policy},
             max_receives,
             {None: self.failure_rules.max_attempts},
+            longest_wait(parks=self.parking_place is not None and not queue_name.endswith(".fifo")),
         )
         return replace(horizon, is_assumed=True)
 

@@ -82,7 +82,7 @@ class Metrics:
             ["queue", "job", "verdict"],
             registry=registry,
         )
-        self._parked: Counter = Counter(
+        self._retries_parked: Counter = Counter(
             "sqsw_jobs_parked",
             "Jobs that were parked, because their next attempt is more than 12 hours away.",
             ["queue", "job"],
@@ -158,7 +158,7 @@ class Metrics:
             name, verdict = event.message.queue_name, event.record.verdict
             self._dead.labels(name, _label(event), verdict).inc()
         elif isinstance(event, JobParked):
-            self._parked.labels(event.message.queue_name, _label(event)).inc()
+            self._retries_parked.labels(event.message.queue_name, _label(event)).inc()
         elif isinstance(event, LeaseLost):
             self._leases.labels(event.message.queue_name).inc()
         elif isinstance(event, ParkedSent):

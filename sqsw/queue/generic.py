@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from sqsw.backoff_policies import retry_horizon
+from sqsw.backoff_policies import longest_wait, retry_horizon
 from sqsw.batching import NoBatching
 from sqsw.codecs.table import check_accept
 from sqsw.core.batch_result import BatchProcessingResult
-from sqsw.core.contracts import Backoff, Batching, ShutdownPolicy
+from sqsw.core.contracts import Backoff, Batching, ShutdownPolicy, WallClock
 from sqsw.core.errors import SettingsError, SQSBatchError
 from sqsw.core.failure_rules import FailureOptions, FailureRules
 from sqsw.core.job_metadata import SQSW, add_job_id
@@ -169,7 +169,16 @@ class GenericQueue(ABC):
         """Return how long a failing job is retried if the queue allows this many receives."""
         policies = self._backoff_policies()
         attempts = {name: self._max_attempts_of(name) for name in policies}
-        return retry_horizon(self.name, policies, max_receives, attempts)
+        longest = longest_wait(parks=self.retry_parking is not None)
+        return retry_horizon(self.name, policies, max_receives, attempts, longest)
+
+    @property
+    def retry_parking(self) -> "ParkingPlace | None":
+        """Where jobs wait if their next attempt is more than twelve hours away.
+
+        None: they stay hidden for twelve hours. On a FIFO queue, they would lose their place.
+        """
+        return None if self.client.is_fifo else self.env.parking_place
 
     def _backoff_policies(self) -> Mapping[str | None, Backoff]:
         """Return the backoff policy of each job by its name; the name None stands for all jobs."""
@@ -178,6 +187,11 @@ class GenericQueue(ABC):
     def _max_attempts_of(self, job_name: str | None) -> int | None:
         """Return the attempts of a job; None if only the receives limit them."""
         return self.failure_rules.max_attempts
+
+    @property
+    def wall_clock(self) -> WallClock:
+        """The time in seconds since 1970; see :attr:`sqsw.SQSEnv.wall_clock`."""
+        return self.env.wall_clock
 
     def get_sqs_queue_name(self) -> str:
         return self.env.get_sqs_queue_name(self.name)

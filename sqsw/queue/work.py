@@ -4,11 +4,12 @@ import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 from functools import partial
 from typing import Protocol, TypeVar
 
 from sqsw.core.batch_result import BatchProcessingResult
-from sqsw.core.contracts import Backoff, Batching, Companion, ShutdownPolicy
+from sqsw.core.contracts import Backoff, Batching, Companion, ShutdownPolicy, WallClock
 from sqsw.core.delivery import handing_over
 from sqsw.core.errors import Busy, ConnectionFailed, SettingsError, UnexpectedAnswer
 from sqsw.core.events import EventBus, QueueWarning, ReceiveError, RetriesPlanned
@@ -24,7 +25,7 @@ from sqsw.observe.logs import ensure_logged
 from sqsw.shutdown_policies import NEVER_SHUTDOWN
 from sqsw.transport.names import dead_letter_name, name_of_arn, source_by_name
 from sqsw.transport.queue_client import QueueClient
-from sqsw.worker.lane import JobSource, Lane
+from sqsw.worker.lane import JobSource, Lane, RetryParking
 from sqsw.worker.signals import SignalInbox, is_child
 from sqsw.worker.worker import Worker
 
@@ -64,6 +65,16 @@ class WorkableQueue(JobSource, Protocol):
 
     def retry_horizon(self, max_receives: int) -> RetryHorizon:
         """Return how long a failing job is retried if the queue allows this many receives."""
+        ...
+
+    @property
+    def retry_parking(self) -> RetryParking | None:
+        """Where jobs wait if their next attempt is more than twelve hours away; None: nowhere."""
+        ...
+
+    @property
+    def wall_clock(self) -> WallClock:
+        """The time in seconds since 1970."""
         ...
 
     def client_of(self, arn: str) -> QueueClient:
@@ -133,9 +144,11 @@ def _work(
                     events.publish(warning)
                 share = by_name.get(queue.name, QueueShare(queue.name))
                 lane = _lane(queue, attributes, settings, share, policy_of(queue.name))
+                is_warned = False
                 for event in _retry_events(queue, lane):
                     events.publish(event)
-                lanes.append(lane)
+                    is_warned |= isinstance(event, QueueWarning) and event.reason == "long_backoff"
+                lanes.append(replace(lane, is_warned_of_long_backoff=is_warned))
             for companion in companions:
                 _repeat_until_answered(companion.check, companion.name, events, inbox)
             _pause(0, inbox)
@@ -258,6 +271,8 @@ def _lane(
         dead_letter_client=dead_letter_client,
         rules=rules,
         retry_in_place=longest if can_stay else 0,
+        parking=queue.retry_parking,
+        wall_clock=queue.wall_clock,
     )
 
 

@@ -218,7 +218,7 @@ def test_waits_are_cut_to_twelve_hours_unless_jobs_are_parked(
     (problem,) = found.problems("dead", False, lambda receives: found)
     assert problem[0] == "long_backoff"
     assert "shortened to 12h" in problem[1]
-    parked = retry_horizon("jobs", {None: policy}, 3, longest_wait=MAX_PARKED_SECONDS)
+    parked = retry_horizon("jobs", {None: policy}, 3, most_seconds=MAX_PARKED_SECONDS)
     assert parked.cut_seconds is None
     assert parked.seconds == whole
 

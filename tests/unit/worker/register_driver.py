@@ -111,7 +111,11 @@ class Driver:
                 )
             )
         client: Any = FakeClient("dead")
-        return [replace(each, dead_letter_client=client) for each in made]
+        place: Any = object()
+        return [
+            replace(each, dead_letter_client=client, parking=None if each.is_fifo else place)
+            for each in made
+        ]
 
     # Calls.
 
@@ -244,7 +248,7 @@ class Driver:
                 self.seen["stays"] += 1
                 continue
             assert each.state == "settling"
-            is_over = outcome.hidden_seconds is None or outcome.record is not None
+            is_over = outcome.hidden_seconds is None or each.needs_copy
             comes_again |= not (is_over or run.lane.is_last_receive(each.message))
         self._check_returned(returned)
         if comes_again:
@@ -262,6 +266,8 @@ class Driver:
         buried = Outcome("failed", 7, _RECORD)
         if run.lane.is_fifo and run.lane.batch_size == 1 and not run.is_last_chance:
             return [buried, *[Outcome("failed", n, in_place=True) for n in (0, 3, 7) * 2]]
+        if not run.lane.is_fifo:
+            return [buried, Outcome("retried", 43_000, park_until=2e9)]
         return [buried]
 
     def take(self) -> None:
@@ -271,7 +277,10 @@ class Driver:
         if batch is None:
             return
         assert 1 <= len(batch) <= 10
-        kinds = {(each.run.lane.name, _is_delete(each), each.record is None) for each in batch}
+        kinds = {
+            (each.run.lane.name, _is_delete(each), each.record is None, each.park_until is None)
+            for each in batch
+        }
         assert len(kinds) == 1
         groups = [each.run.group for each in batch if each.run.group and each.record is not None]
         assert len(set(groups)) == len(groups), "two dead letters of a group in one request"
@@ -283,8 +292,8 @@ class Driver:
         if not self.taken:
             return
         batch = self.taken.pop(self.random.randrange(len(self.taken)))
-        if batch[0].record is not None:
-            self._send_dead_letters(batch, chance_of_refusal)
+        if batch[0].needs_copy:
+            self._send_copies(batch, chance_of_refusal)
             return
         told, refused = [], []
         for each in batch:
@@ -319,15 +328,16 @@ class Driver:
         self._check_returned(returned)
         self.seen["settlements"] += len(told)
 
-    def _send_dead_letters(self, batch: Sequence[Delivery], chance_of_refusal: float) -> None:
+    def _send_copies(self, batch: Sequence[Delivery], chance_of_refusal: float) -> None:
         for each in batch:
+            is_parking = each.park_until is not None
             if self.random.random() >= chance_of_refusal:
                 self.register.copied(each)
                 assert _is_delete(each)
-                self.seen["buried"] += 1
+                self.seen["parked" if is_parking else "buried"] += 1
                 continue
             returned = self.register.not_copied(each)
-            assert each.record is None and not _is_delete(each)
+            assert not each.needs_copy and not _is_delete(each)
             if not each.run.lane.is_last_receive(each.message):
                 self._leave(each.run)
             else:
@@ -346,7 +356,7 @@ class Driver:
             return
         assert delivery.state == "lost" and delivery.message.lease.is_lost
         self._leave(run)
-        self.left[delivery] = next(self.events)
+        self.left.setdefault(delivery, next(self.events))
         if before != "running":
             del self.open[delivery]
         self._check_returned(returned)

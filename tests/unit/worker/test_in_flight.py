@@ -696,5 +696,5 @@ def test_any_order_of_calls_keeps_the_register_consistent(first_seed: int) -> No
         except Exception as error:
             raise AssertionError(f"seed {seed}: {error!r}; seen {dict(driver.seen)}") from error
         seen += driver.seen
-    for what in ("starts", "losses", "settlements", "stays", "buried", "suspects"):
+    for what in ("starts", "losses", "settlements", "stays", "buried", "parked", "suspects"):
         assert seen[what] > 10, f"{what} were rarely tried: {seen}"
