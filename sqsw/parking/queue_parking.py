@@ -25,7 +25,7 @@ class QueueParking:
     """A :class:`~sqsw.parking.places.ParkingPlace` that is a queue.
 
     The workers of the environment send its jobs to their queues when they are due; see
-    :mod:`sqsw.parking.parking_lane`.
+    ``sqsw.parking.parking_lane``.
 
     Parameters
     ----------
