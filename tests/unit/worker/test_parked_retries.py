@@ -2,8 +2,9 @@
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -44,6 +45,7 @@ from sqsw.sqs_manage.create import (
 from sqsw.sqs_manage.depth import DepthReader
 from sqsw.transport.batches import Entry, EntryFailure
 from sqsw.transport.queue_client import QueueClient
+from sqsw.worker.lane import Lane
 from tests.unit.worker.doubles import WorkerKit, lane, refused, throttled
 
 DAY = 86_400
@@ -135,7 +137,7 @@ def messages(env: SQSEnv, name: str) -> list[Message]:
     return list(found)
 
 
-def parked(env: SQSEnv) -> list[Message]:
+def waiting_jobs(env: SQSEnv) -> list[Message]:
     """Return the messages of the parking queue, after SQS's part of their delay."""
     env.clients.session.clock.advance(seconds=901)
     return messages(env, "parked")
@@ -174,11 +176,8 @@ async def retry_in_three_days_async() -> None:
 @pytest.mark.parametrize("kind", ["thread", "loop", "process"])
 def test_a_job_can_ask_for_a_retry_in_days(env: SQSEnv, kind: str, way: str) -> None:
     function = retry_in_three_days_async if kind == "loop" else retry_in_three_days
-    executor = "process" if kind == "process" else "thread"
-    if kind == "loop":
-        env.queue("orders").connect_processor("ship", function)
-    else:
-        env.queue("orders").connect_processor("ship", function, executor=executor)
+    executor: Literal["auto", "process"] = "process" if kind == "process" else "auto"
+    env.queue("orders").connect_processor("ship", function, executor=executor)
     told = heard(env, JobRetry, JobParked, MessageReturned, AckFailed, QueueWarning)
     env.add_job("orders", "ship", _job_id="order-7")
     begin = env.wall_clock()
@@ -646,9 +645,7 @@ def fail_for_a_day(messages: Sequence[Message]) -> list[ProcessingResult]:
     return [result] * len(messages)
 
 
-def lane_with(place: Place) -> Any:
-    from dataclasses import replace
-
+def lane_with(place: Place) -> Lane:
     return replace(lane(handle=fail_for_a_day), parking=place, wall_clock=lambda: 1e9)
 
 
