@@ -44,7 +44,7 @@ def test_a_missing_queue_is_reported_before_any_process_starts(
         work_apart(
             queues,
             find=partial(find_queue, events=EventBus()),
-            work=lambda queues: pytest.fail("a process was started"),
+            work=lambda queues, has_companions: pytest.fail("a process was started"),
             drain_seconds=WorkerSettings().drain_seconds,
             events=EventBus(),
             fork=True,
