@@ -149,8 +149,9 @@ class ParkingLane:
         #: messages whose copy was accepted, and which could not be deleted
         self._accepted: dict[str, None] = {}
         self._reported: dict[tuple[str, str], None] = {}
-        self._is_crowded = False
-        self._hidden, self._counted_at = 0, float("-inf")
+        #: messages in flight at the last count, and those that were hidden since
+        self._in_flight, self._hidden = 0, 0
+        self._counted_at = float("-inf")
         self._has_warned = False
         self._closing = threading.Event()
         self._is_polling = False
@@ -295,7 +296,7 @@ class ParkingLane:
             )
         except SQSError as error:
             if error.code == "OverLimit":
-                self._is_crowded = True
+                self._in_flight = self._limits.most_in_flight + 1
             raise
         finally:
             self._is_polling = False
@@ -461,9 +462,14 @@ class ParkingLane:
             self._note_in_flight(self.client.attributes(_NOT_VISIBLE))
 
     def _note_in_flight(self, attributes: Mapping[str, str]) -> None:
-        count = int(attributes.get(_NOT_VISIBLE, 0))
-        self._is_crowded = count > self._limits.most_in_flight
-        self._hidden, self._counted_at = 0, self._clock()
+        self._in_flight, self._hidden = int(attributes.get(_NOT_VISIBLE, 0)), 0
+        self._counted_at = self._clock()
+
+    @property
+    def _is_crowded(self) -> bool:
+        # Between two counts, a lane can hide more messages than there is room for. Those that were
+        # in flight before are counted twice, which the next count corrects.
+        return self._in_flight + self._hidden >= self._limits.most_in_flight
 
     # -- reports ---------------------------------------------------------------------------------
 

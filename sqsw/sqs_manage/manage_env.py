@@ -1,14 +1,16 @@
 """The part of an environment that queue management needs."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from sqsw.core.contracts import WallClock
 from sqsw.core.retry_horizon import RetryHorizon
 from sqsw.middleware.chain import Middleware
-from sqsw.parking.places import ParkingPlace
 from sqsw.transport.client import ClientSource
 from sqsw.transport.queue_client import QueueClient
+
+if TYPE_CHECKING:
+    from sqsw.parking.places import ParkingPlace
 
 
 class ManageEnv(Protocol):
@@ -30,7 +32,7 @@ class ManageEnv(Protocol):
         ...
 
     @property
-    def parking_place(self) -> ParkingPlace | None:
+    def parking_place(self) -> "ParkingPlace | None":
         """Where jobs wait that SQS cannot delay; None if the environment has no such place."""
         ...
 

@@ -300,3 +300,36 @@ def test_variables_and_endpoint_end_with_their_test_in_every_xdist_process(
         """
     )
     run(pytester, "-n", "2").assert_outcomes(passed=8)
+
+
+def test_the_parking_queue_of_an_app_exists(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        shop="""
+        from sqsw import SQSEnv
+
+        env = SQSEnv(parking="parked")
+
+        @env.task(queue="reminders")
+        def remind(to: str) -> None: ...
+        """
+    )
+    pytester.makepyprojecttoml(
+        """
+        [tool.pytest.ini_options]
+        pythonpath = ["."]
+        sqsw_app = "shop:env"
+        """
+    )
+    pytester.makepyfile(
+        """
+        from shop import remind
+        from sqsw import create_standard_queue
+
+        def test_a_reminder_of_three_days(sqs_env):
+            create_standard_queue(sqs_env, "reminders")
+            remind.delay("ann", _delay_seconds=3 * 86_400)
+            assert sqs_env.work_off().left == {"parked": 1}
+            assert sqs_env.work_off(max_seconds=3 * 86_400).succeeded == 1
+        """
+    )
+    run(pytester).assert_outcomes(passed=1)

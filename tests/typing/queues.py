@@ -1,5 +1,6 @@
 """A queue has the class that was requested."""
 
+from datetime import datetime, timedelta
 from typing import assert_type
 
 from sqsw import JobQueue, RawQueue, SQSEnv
@@ -46,10 +47,14 @@ def cron(message: Message) -> None: ...
 
 
 cron(Message("id", "handle", "body"))
+env.queue("x").add_job("send", _delay_seconds=timedelta(days=3))
+env.queue("x").add_job("send", _run_at=datetime.now())
+env.queue("x", RawQueue).add_raw_job("text", timedelta(days=3))
 
 # Refused.
 env.queue("x").raw_processor()  # E: "JobQueue" has no attribute "raw_processor"
 env.queue("x", RawQueue).add_job("send")  # E: "RawQueue" has no attribute "add_job"
 env.queue("x", 5)  # E: No overload variant of "queue"
 env.queue("x").process_queue(5)  # E: has incompatible type "int"; expected "ShutdownPolicy"
+env.queue("x").add_job("send", _run_at="now")  # E: Argument "_run_at" to "add_job"
 env.queue("x").add_job("send", _delay_seconds="5")  # E: Argument "_delay_seconds" to "add_job"

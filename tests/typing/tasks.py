@@ -1,5 +1,6 @@
 """A task has the parameters of its function."""
 
+from datetime import datetime, timedelta
 from typing import Unpack, assert_type
 
 from sqsw import SQSEnv
@@ -48,11 +49,14 @@ assert_type(send_email.delay("ann"), str | None)
 send_email.delay(to="ann", subject="Hi", urgent=True)
 send_email.delay(to="ann", _delay_seconds=5)
 send_email.delay(to="ann", _delay_seconds=5.5)
+send_email.delay(to="ann", _delay_seconds=timedelta(days=3), _job_id="mail-17")
+send_email.delay("ann", _run_at=datetime.now(), _group_id="g")
 send_email.delay("ann", _content_type="json")
 send_email.delay("ann", _group_id="g", _deduplication_id="d", _delay_seconds=0)
 send_email.delay("ann", _job_id="mail-17")
 send_email.delay("ann", _job_id="mail-17", _delay_seconds=5)
 send_later.delay(to="ann", _delay_seconds=5, _group_id="g")
+send_later.delay(to="ann", _run_at=datetime.now())
 send_async.delay(to="ann")
 with_context.delay(to="ann")
 send_email.run("ann")
@@ -61,6 +65,8 @@ with send_email.batch():
 assert_type(send_email.options(delay=60).delay("ann", urgent=True), str | None)
 send_email.options(group="g", deduplication_id="d", job_id="j", content_type="json").delay("ann")
 assert_type(send_email.options(delay=0.5).bake(to="ann"), BakedAsyncTask)
+send_email.options(delay=timedelta(days=3)).delay("ann")
+send_email.options(run_at=datetime.now()).delay("ann")
 by_name.delay("ann", count=2)
 by_name.options(delay=1).delay("ann", count=2)
 with_context_too.delay(to="ann")
@@ -74,11 +80,13 @@ send_email.delay(to=1)  # E: No overload variant of "delay"
 send_email.delay()  # E: overload variants of "delay" of "AsyncTask" require at least one
 send_email.delay(to="ann", body="no such parameter")  # E: No overload variant of "delay"
 send_email.delay(to="ann", _delay_seconds="5")  # E: No overload variant of "delay"
+send_email.delay(to="ann", _run_at="tomorrow")  # E: No overload variant of "delay"
 send_email.delay(to="ann", _priority=1)  # E: No overload variant of "delay"
 send_email.delay(to="ann", _job_id=17)  # E: No overload variant of "delay"
 send_email.options(delay=60).delay(to=1)  # E: Argument "to" to "delay" of "TaskWithOptions"
 send_email.options(delay=60).delay("ann", body="x")  # E: Unexpected keyword argument "body"
 send_email.options(delay="60")  # E: Argument "delay" to "options" of "AsyncTask" has
+send_email.options(run_at=60)  # E: Argument "run_at" to "options" of "AsyncTask" has
 send_email.options(priority=1)  # E: Unexpected keyword argument "priority" for "options"
 by_name.delay("ann", count="2")  # E: No overload variant of "delay"
 env.task()  # E: All overload variants of "task" of "SQSEnv" require at least one argument

@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -29,6 +30,8 @@ from sqsw.core.events import (
     JobUnrun,
     LeaseLost,
     MessageDeleted,
+    ParkedFailed,
+    ParkedSent,
     QueueWarning,
     QuietStarted,
     ReceiveDone,
@@ -152,6 +155,23 @@ def records(caplog: pytest.LogCaptureFixture) -> Iterator[list[logging.LogRecord
                 "dead_letter_queue": "dead",
             },
         ),
+        (
+            ParkedSent("emails", "job-1", datetime(2030, 1, 1, tzinfo=UTC), 0.25),
+            "DEBUG",
+            "parked_sent",
+            {
+                "queue": "emails",
+                "job_id": "job-1",
+                "due": "2030-01-01T00:00:00+00:00",
+                "late_s": 0.25,
+            },
+        ),
+        (
+            ParkedFailed("emails", "no queue", 15),
+            "WARNING",
+            "parked_failed",
+            {"queue": "emails", "reason": "no queue", "retry_s": 15},
+        ),
         (ChildExited(77, -9), "ERROR", "child_exited", {"pid": 77, "exit_code": -9}),
         (ChildReplaced(77, "SIGHUP"), "INFO", "child_replaced", {"pid": 77, "reason": "SIGHUP"}),
         (
@@ -254,6 +274,21 @@ def test_failed_extensions_are_logged_once_a_minute_per_queue(
         clock.advance(seconds)
         listener(ExtensionFailed(queue_name, "no network"))
     assert [record.__dict__["queue"] for record in records] == ["a", "b", "a"]
+
+
+def test_failures_of_parked_jobs_are_logged_once_a_minute_per_queue(
+    records: list[logging.LogRecord],
+) -> None:
+    clock = ManualClock()
+    listener = LogListener(clock=clock)
+    for _ in range(3):
+        listener(ParkedFailed("q" * 500, "x" * 500, 15))
+        listener(ParkedFailed("other", "http://ann:secret@host/", 15))
+    assert [record.__dict__["queue"] for record in records] == ["q" * 100, "other"]
+    assert [record.__dict__["reason"] for record in records] == ["x" * 300, "http://host/"]
+    clock.advance(60)
+    listener(ParkedFailed("other", "again", 15))
+    assert len(records) == 3
 
 
 def test_many_unknown_names_share_a_line_and_a_limited_table(

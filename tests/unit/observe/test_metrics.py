@@ -2,10 +2,21 @@
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 
-from sqsw.core.events import Event, JobDone, JobDropped, JobEvent, JobFailed, JobRetry, JobStarted
+from sqsw.core.events import (
+    Event,
+    JobDone,
+    JobDropped,
+    JobEvent,
+    JobFailed,
+    JobRetry,
+    JobStarted,
+    ParkedFailed,
+    ParkedSent,
+)
 from sqsw.core.results import ProcessingResult
 from sqsw.observe.health import Health
 from sqsw.observe.metrics import Metrics
@@ -46,6 +57,16 @@ def test_names_invented_by_senders_are_not_labels(
     text = metrics.text().decode()
     assert 'sqsw_job_wait_seconds_count{job="known",queue="jobs"} 1.0' in text
     assert 'sqsw_job_wait_seconds_count{job="",queue="jobs"} 9.0' in text
+
+
+def test_parked_jobs_are_counted(memory_env: SQSEnv, metrics: Metrics) -> None:
+    for number in range(3):
+        due = datetime(2030, 1, 1, tzinfo=UTC)
+        memory_env.events.publish(ParkedSent("emails", str(number), due, 1.0))
+    memory_env.events.publish(ParkedFailed("made-up", "no queue", 15))
+    text = metrics.text().decode()
+    assert 'sqsw_parked_jobs_sent_total{queue="emails"} 3.0' in text
+    assert "sqsw_parked_failures_total 1.0" in text
 
 
 def test_events_say_whether_the_job_is_registered(memory_env: SQSEnv) -> None:
