@@ -8,7 +8,15 @@ from typing import Any, Literal
 
 import pytest
 
-from sqsw import GiveUp, MemorySession, RawQueue, RetryJob, SQSEnv, current_job
+from sqsw import (
+    GiveUp,
+    MemorySession,
+    RawQueue,
+    RetryJob,
+    SQSEnv,
+    current_job,
+    redrive,
+)
 from sqsw.backoff_policies import ConstantBackoff, Delays
 from sqsw.batching import BatchMessages
 from sqsw.core.dead_record import DeadRecord
@@ -43,6 +51,7 @@ from sqsw.sqs_manage.create import (
     create_standard_queue,
 )
 from sqsw.sqs_manage.depth import DepthReader
+from sqsw.sqs_manage.selection import Selection
 from sqsw.transport.batches import Entry, EntryFailure
 from sqsw.transport.queue_client import QueueClient
 from sqsw.worker.lane import Lane
@@ -300,7 +309,10 @@ def test_a_job_is_not_parked_after_its_last_attempt_if_sqs_moves_it() -> None:
         )
         pass_days(env, 0.55)
     assert runs == [1, 2, 3, 4, 5]  # the message of the third attempt has three receives
-    assert count(env, "dead") == 1
+    (letter,) = messages(env, "dead")
+    assert metadata_of(letter).attempts == 2
+    assert redrive(env, "dead", target="orders", selection=Selection(limit=1)).moved == 1
+    assert [metadata_of(each).attempts for each in messages(env, "orders")] == [None]
 
 
 @pytest.mark.parametrize("group", [None, "customer 7", "customer-7"])
