@@ -113,7 +113,7 @@ QUEUE_HINTS = {
     "missing_parking_queue": _CREATE_PARKING,
     "parking_fifo": "create a standard queue: sqsw create-queue parked --parking",
     "parking_settings": f"{_CREATE_PARKING} --update",
-    "parked_too_old": "run a worker of an app with SQSEnv(parking={queue_name})",
+    "parked_too_old": "keep a worker running: SQSW_PARKING={queue_name} sqsw work APP",
     "denied": "sqsw doctor --policy {queue_name} prints the statement that a worker needs",
 }
 
