@@ -3,10 +3,12 @@
 import json
 import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from sqsw.sqs_env import SQSEnv
+from tests.life.serving import plain_variables, serving
 from tests.unit.cli.conftest import Sqsw
 from tests.unit.cli.test_terminal import on_terminal
 
@@ -345,6 +347,23 @@ def test_a_peek_shows_when_a_parked_job_is_due(sqsw: Sqsw, parked: SQSEnv) -> No
     assert re.search(r"queue +due +arguments", said)
     _, said = on_terminal(sqsw, f"inspect parked {message['id']}")
     assert "then sent to emails" in said
+
+
+def test_on_a_server_only_a_peek_shows_parked_jobs(
+    sqsw: Sqsw, parked: SQSEnv, monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    sqsw("send emails hi --delay 3d")
+    with serving(cwd=home) as server:
+        monkeypatch.delenv("SQSW_LOCAL")
+        for name, value in plain_variables(home, server.url).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("AWS_REGION", "local")
+        ran = sqsw("inspect parked --json")
+        assert [(one["type"], one["parked"]) for one in ran.objects] == [("queue", 1)]
+        _, said = on_terminal(sqsw, "inspect parked")
+        assert "to see the jobs that no worker holds: sqsw inspect parked --peek 20" in said
+        (oldest,) = (one for one in sqsw("doctor parked --json").objects if "oldest" in one["name"])
+        assert (oldest["status"], oldest["detail"]) == ("skip", "age unknown")
 
 
 # -- purge and delete-queue -----------------------------------------------------------------------
