@@ -289,7 +289,9 @@ class LogListener:
     def tick_missed(self, event: TickMissed) -> None:
         """Log this as information at the start, when another worker may have sent the tick."""
         name, level = _LINES[TickMissed]
-        error = {} if event.error is None else {"error": _reason_of(event.error)}
+        error: dict[str, Any] = {}
+        if event.error is not None:
+            error["error"] = _reason_of(event.error)
         log_event(
             *(self._logger, logging.INFO if event.reason == "started" else level, name),
             schedule=event.schedule,
