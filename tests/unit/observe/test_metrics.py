@@ -12,6 +12,7 @@ from sqsw.core.events import (
     JobDropped,
     JobEvent,
     JobFailed,
+    JobParked,
     JobRetry,
     JobStarted,
     ParkedFailed,
@@ -102,3 +103,12 @@ def test_unregistered_names_are_never_labels(metrics: Metrics, kind: type[JobEve
     sent.attributes["SentTimestamp"] = "1"  # type: ignore[index]  # it is a dictionary
     metrics(kind(sent, "made-up", *arguments.get(kind, (1.0,)), is_registered=False))
     assert labels(metrics) == {""}
+
+
+def test_parked_jobs_are_counted(metrics: Metrics) -> None:
+    due = datetime(2030, 1, 4, tzinfo=UTC)
+    metrics(JobParked(message("a"), "ship", due))
+    metrics(JobParked(message("b"), "made-up", due, is_registered=False))
+    text = metrics.text().decode()
+    assert 'sqsw_jobs_parked_total{job="ship",queue="emails"} 1.0' in text
+    assert 'sqsw_jobs_parked_total{job="",queue="emails"} 1.0' in text
