@@ -105,7 +105,7 @@ def test_unregistered_names_are_never_labels(metrics: Metrics, kind: type[JobEve
     assert labels(metrics) == {""}
 
 
-def test_parked_jobs_are_counted(metrics: Metrics) -> None:
+def test_jobs_that_a_worker_parks_are_counted(metrics: Metrics) -> None:
     due = datetime(2030, 1, 4, tzinfo=UTC)
     metrics(JobParked(message("a"), "ship", due))
     metrics(JobParked(message("b"), "made-up", due, is_registered=False))
