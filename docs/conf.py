@@ -50,11 +50,14 @@ nitpick_ignore_regex = [
     (r"py:.*", r"sqsw\.(transport|worker|supervisor|local)\..*"),
     (
         r"py:.*",
-        r"sqsw\..*\.(ArnSource|FailureOptions|JobBatch|JobBlock|JobKey|JobSender|ManageEnv|ProcessorQueue|QueueEnv"
-        r"|TaskEnv)",
+        r"sqsw\..*\.(ArnSource|Companion|FailureOptions|JobBatch|JobBlock|JobKey|JobMetadata|JobSender|ManageEnv"
+        r"|PackTick|ProcessorQueue|QueueEnv|TaskEnv|Ticks|WallClock)",
     ),
     (r"py:.*", r"sqsw\..*\.[A-Z]"),  # type variables
 ]
+
+# Sphinx looks for a target for each attribute in a docstring. Several classes have a queue_name.
+suppress_warnings = ["ref.python"]
 
 napoleon_google_docstring = False
 napoleon_use_ivar = True

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from sqsw.shutdown_policies import OrShutdown as OrShutdown
     from sqsw.sqs_env import SQSEnv as SQSEnv
     from sqsw.sqs_manage.create import create_fifo_queue as create_fifo_queue
+    from sqsw.sqs_manage.create import create_parking_queue as create_parking_queue
     from sqsw.sqs_manage.create import create_standard_queue as create_standard_queue
     from sqsw.sqs_manage.describe import describe_queue as describe_queue
     from sqsw.sqs_manage.redrive import redrive as redrive
@@ -73,6 +74,7 @@ else:
         "TaskRegistry": "sqsw.registry",
         "WorkerSettings": "sqsw.core.settings",
         "create_fifo_queue": "sqsw.sqs_manage.create",
+        "create_parking_queue": "sqsw.sqs_manage.create",
         "create_standard_queue": "sqsw.sqs_manage.create",
         "current_job": "sqsw.context",
         "delete_queue": "sqsw.sqs_manage.remove",

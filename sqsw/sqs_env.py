@@ -828,10 +828,8 @@ class SQSEnv:
         SettingsError
             A function is registered for the parking queue.
         """
-        found: list[Companion] = []
         lane = self.parking_lane()  # also to find jobs on the parking queue, in all processes
-        if parking and lane is not None:
-            found.append(lane)
+        found: list[Companion] = [lane] if parking and lane is not None else []
         if schedule and self.schedules:
             from sqsw.schedule.ticker import Ticker  # few workers need it
 

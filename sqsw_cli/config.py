@@ -29,7 +29,7 @@ _WRITES = "it names a file that sqsw writes"
 #: Options that a file must not set, and why: it can come with a copied project, or from a parent
 #: directory.
 _NEVER = {
-    **dict.fromkeys(("config", "version", "help"), "it is for one command"),
+    **dict.fromkeys(("config", "version", "help", "at"), "it is for one command"),
     "yes": "it confirms one command",
     "with_dlq": "it deletes more than the command names",
     **dict.fromkeys(("host", "no_auth", "allow_host"), _OPENS),

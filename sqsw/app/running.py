@@ -16,12 +16,7 @@ from sqsw.queue.job_queue import JobQueue
 from sqsw.queue.raw_queue import RawQueue
 from sqsw.queue.work import never, work_queues
 from sqsw.sqs_env import SQSEnv
-from sqsw.transport.names import (
-    dead_letter_name,
-    has_only_parked_jobs,
-    is_fifo,
-    source_by_name,
-)
+from sqsw.transport.names import dead_letter_name, is_fifo, source_by_name
 from sqsw.worker.crash_notes import keep_crash_notes
 
 if TYPE_CHECKING:
@@ -49,6 +44,8 @@ def queues_to_work(
         with several queues.
     """
     known = sorted({registration.queue_name for registration in env.registrations()})
+    for share in shares:
+        _refuse_parking(env, env.queue_client(share.queue_name).name)
     if processors_from is not None:
         if len(shares) != 1:
             suggested = dead_letter_name(processors_from)
@@ -68,11 +65,19 @@ def queues_to_work(
             next="load an app with jobs, such as myapp.tasks:env",
         )
     for share in shares:
-        name = env.queue_client(share.queue_name).name
-        if name == env.parking_queue:
-            raise has_only_parked_jobs(name)
-        _refuse_unregistered(name, known)
+        _refuse_unregistered(env.queue_client(share.queue_name).name, known)
     return list(shares) or [QueueShare(name) for name in known]
+
+
+def _refuse_parking(env: SQSEnv, queue_name: str) -> None:
+    if queue_name == env.parking_queue:
+        raise SettingsError(
+            f"a worker cannot run jobs of the parking queue {queue_name!r}",
+            reason="parking",
+            why="its messages are jobs of other queues, which are not due yet",
+            next="run a worker on the other queues: it also sends them the parked jobs that are "
+            "due",
+        )
 
 
 def _refuse_unregistered(queue_name: str, known: Sequence[str]) -> None:

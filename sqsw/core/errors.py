@@ -141,6 +141,7 @@ class SettingsError(SQSError):
             "one_queue",
             "other_region",
             "parking",
+            "parking_settings",
         ]
         | None
     ) = None

@@ -133,5 +133,5 @@ def long_backoff(seconds: int, is_fifo: bool) -> tuple[RetryReason, str, str]:
     return (
         "long_backoff",
         f"{text}: SQS hides a message for no longer, and the environment has no parking queue",
-        "create a parking queue, and set SQSEnv(parking=…) to its name",
+        "use SQSEnv(parking='parked') and create_parking_queue(env, 'parked')",
     )

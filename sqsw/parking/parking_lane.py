@@ -183,14 +183,16 @@ class ParkingLane:
         if kept < MAX_RETENTION_SECONDS:
             raise SettingsError(
                 f"the parking queue {self.name!r} keeps messages {format_duration(kept)} only",
-                reason="parking",
+                reason="parking_settings",
+                value=self.name,
                 why="SQS would delete jobs that wait longer",
                 next=f"set its MessageRetentionPeriod to {MAX_RETENTION_SECONDS}",
             )
         if attributes.get("RedrivePolicy"):
             raise SettingsError(
                 f"the parking queue {self.name!r} has a dead-letter queue",
-                reason="parking",
+                reason="parking_settings",
+                value=self.name,
                 why="a parked job is received every 12 hours, so SQS would move it there",
                 next="remove its RedrivePolicy",
             )

@@ -25,7 +25,7 @@ class QueueParking:
     """A :class:`~sqsw.parking.places.ParkingPlace` that is a queue.
 
     The workers of the environment send its jobs to their queues when they are due; see
-    :mod:`sqsw.parking.parking_lane`.
+    ``sqsw.parking.parking_lane``.
 
     Parameters
     ----------
@@ -117,7 +117,8 @@ class QueueParking:
 
     def _messages(self, doing: str) -> Iterator[Message]:
         try:
-            messages = self.client.peek(hidden=True)
+            # First, because a queue of AWS would be looked up.
+            messages = self.client.peek(hidden=True) if self.client.is_embedded else None
         except QueueNotFound as error:
             raise missing_parking_queue(error) from error.__cause__
         if messages is None:

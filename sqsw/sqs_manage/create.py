@@ -201,7 +201,8 @@ def create_queues(
     """Create several queues and their dead-letter queues, like :func:`create_queue`.
 
     If any queue exists with other settings and ``update`` is False, nothing is changed. The parking
-    queue of the environment gets the settings of :func:`create_parking_queue`.
+    queue of the environment gets the settings of :func:`create_parking_queue`, unless others are
+    requested.
 
     Parameters
     ----------
@@ -241,7 +242,7 @@ def create_queues(
                     env,
                     WantedQueue(
                         env.queue_client(one),
-                        {**wanted.attributes, **(PARKING_ATTRIBUTES if is_parking else {})},
+                        {**(PARKING_ATTRIBUTES if is_parking else {}), **wanted.attributes},
                         {**tags, **(PARKING_TAGS if is_parking else {})},
                         _DEAD_LETTER_DEFAULTS if one in targets.values() else {},
                         None if target is None else env.queue_client(target),
@@ -290,10 +291,10 @@ def create_missing_queues(
 
 def _dead_letter_queue_of(env: ManageEnv, name: str, settings: QueueSettings) -> str | None:
     """Return the requested dead-letter queue; an existing queue does not get a default one."""
-    if name == env.parking_queue:
-        return None
     if settings.dead_letter_queue is not None:
         return settings.dead_letter_queue or None
+    if name == env.parking_queue:
+        return None
     if source_by_name(name) is not None:
         return None
     attributes = _attributes_of(env, name)

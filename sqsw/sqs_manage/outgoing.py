@@ -19,7 +19,6 @@ from sqsw.codecs.table import DEFAULT_CONTENT_TYPE
 from sqsw.core.errors import AccessDenied, MessageRefused
 from sqsw.core.job_metadata import SQSW, add_job_id
 from sqsw.core.limits import MAX_MESSAGE_BYTES
-from sqsw.parking.delays import delay_entry
 from sqsw.sqs_manage.message_view import Failure
 from sqsw.transport.batches import Entry, check_with_spare, fit_to_queue
 from sqsw.transport.queue_client import QueueClient
@@ -178,6 +177,8 @@ class OutgoingMessage:
         entry = self._pack(deduplication_id=self.dedup_id, group_id=self.group)
         due = None
         if self.delay is not None or self.run_at is not None:
+            from sqsw.parking.delays import delay_entry  # most sends do not need it
+
             due = delay_entry(
                 *(entry, self.delay, self.run_at),
                 queue_name=rules.name,

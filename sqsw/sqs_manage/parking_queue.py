@@ -1,11 +1,13 @@
 """How a queue for parked jobs is recognized, and the settings that it must have."""
 
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sqsw.core.limits import MAX_RETENTION_SECONDS
-from sqsw.parking.places import ParkedJob
 from sqsw.sqs_manage.manage_env import ManageEnv
+
+if TYPE_CHECKING:
+    from sqsw.parking.places import ParkedJob
 
 #: the attributes and the tag of a parking queue
 PARKING_ATTRIBUTES: Final = {"MessageRetentionPeriod": str(MAX_RETENTION_SECONDS)}
@@ -29,7 +31,7 @@ def is_parking_queue(env: ManageEnv, name: str, tags: Mapping[str, str] | None) 
     return name == env.parking_queue or PARKING_TAGS.items() <= (tags or {}).items()
 
 
-def parked_jobs(env: ManageEnv, queue_name: str) -> Iterator[ParkedJob]:
+def parked_jobs(env: ManageEnv, queue_name: str) -> "Iterator[ParkedJob]":
     """Yield the jobs of a parking queue on the embedded SQS, also those that a worker hides.
 
     Parameters

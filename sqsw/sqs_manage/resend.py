@@ -23,7 +23,7 @@ from sqsw.sqs_manage.queue_calls import dead_letter_queue_of, where_to
 from sqsw.sqs_manage.receive_pass import Notice, ReceivePass
 from sqsw.sqs_manage.selection import Selection
 from sqsw.sqs_manage.twins import Sighting, TwinFinder
-from sqsw.transport.batches import EntryFailure, split_entries
+from sqsw.transport.batches import Entry, EntryFailure, split_entries
 from sqsw.transport.names import name_of_url
 from sqsw.transport.queue_client import QueueClient
 from sqsw.transport.resend import entry_to_resend
@@ -214,7 +214,7 @@ class _Mover:
     ) -> list[HandledMessage]:
         outcome = send_entries(
             destination,
-            [entry_to_resend(one.message, destination) for one in part],
+            [_entry_of(one.message, destination) for one in part],
             self._stopped.setdefault(destination.url, set()),
         )
         for answer in outcome.answers.values():
@@ -332,11 +332,20 @@ class _Pace:
 
 
 def _requests(destination: QueueClient, picked: Sequence[Match]) -> Iterator[list[Match]]:
-    entries = [entry_to_resend(one.message, destination) for one in picked]
+    entries = [_entry_of(one.message, destination) for one in picked]
     start = 0
     for part in split_entries(entries, 1 if destination.is_fifo else MAX_BATCH_ENTRIES):
         yield list(picked[start : start + len(part)])
         start += len(part)
+
+
+def _entry_of(message: Message, destination: QueueClient) -> Entry:
+    """Return the entry that moves a message. The attempts before it was parked end here."""
+    entry = entry_to_resend(message, destination)
+    if message.earlier_attempts:
+        attribute = replace(metadata_of(message), attempts=None).to_attribute()
+        entry["MessageAttributes"][SQSW] = attribute
+    return entry
 
 
 def _not_moved(one: Match, error: RedriveError) -> HandledMessage:

@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import cycle
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqsw.core.contracts import WallClock
 from sqsw.core.errors import SQSError
@@ -14,7 +14,6 @@ from sqsw.core.job_metadata import entry_job_id
 from sqsw.core.limits import MAX_BATCH_ENTRIES, MAX_MESSAGE_BYTES
 from sqsw.core.settings import check_bounds
 from sqsw.middleware.send_chain import OutgoingEntry, call_before_send
-from sqsw.parking.places import ParkingPlace
 from sqsw.sqs_manage.manage_env import ManageEnv
 from sqsw.sqs_manage.message_view import Failure
 from sqsw.sqs_manage.outgoing import (
@@ -28,6 +27,9 @@ from sqsw.sqs_manage.receive_pass import uninterruptible_thread
 from sqsw.transport.batches import entry_bytes
 from sqsw.transport.queue_client import QueueClient
 from sqsw.transport.sending import Outcome, send_entries
+
+if TYPE_CHECKING:
+    from sqsw.parking.places import ParkingPlace
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,7 @@ class _Batch:
             len(self.ready) < MAX_BATCH_ENTRIES and self.size + size <= MAX_MESSAGE_BYTES
         )
 
-    def send(self, queue: QueueClient, place: ParkingPlace | None, stopped: set[str]) -> None:
+    def send(self, queue: QueueClient, place: "ParkingPlace | None", stopped: set[str]) -> None:
         entries = [entry for entry, _ in self.ready]
         dues = [due for _, due in self.ready if due is not None]
         if not dues:

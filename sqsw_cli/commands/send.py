@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 EXAMPLES = """
 sqsw send emails send_email to=user@example.com subject=Hello body=@letter.txt
 sqsw send reports build year:=2026 'formats:=["pdf","csv"]' --delay 5m
-sqsw send reports build year:=2026 --at 2027-01-01T06:00+01:00 --parking parked
+sqsw send reports build year:=2026 --delay 3d --parking parked
 sqsw send orders.fifo ship id:=17 --group customer-4 --dedup-id order-17
 sqsw send emails send_email --from recipients.jsonl --failed failed.jsonl
 psql -Atc "select json_build_object('id', id) from users" | sqsw send users refresh --from -

@@ -59,6 +59,7 @@ HINTS: Mapping[tuple[type[SQSError], str | None], str] = {
     (SettingsError, "no_source_name"): "name the queue: sqsw create-queue NAME --dlq {value}",
     (SettingsError, "no_wait"): "leave out --no-wait",
     (SettingsError, "one_queue"): "name the one queue to work: --queue {suggested}",
+    (SettingsError, "parking_settings"): "sqsw create-queue {value} --parking --update",
     (SettingsError, "other_region"): "use --region {suggested}, or set AWS_REGION",
     (NoRegion, None): "set AWS_REGION (or --region), or work without AWS: SQSW_LOCAL=1 "
     "(or --local)",
@@ -112,7 +113,7 @@ QUEUE_HINTS = {
     "missing_parking_queue": _CREATE_PARKING,
     "parking_fifo": "create a standard queue: sqsw create-queue parked --parking",
     "parking_settings": f"{_CREATE_PARKING} --update",
-    "parked_too_old": "run a worker of an app with SQSEnv(parking={queue_name})",
+    "parked_too_old": "keep a worker running: SQSW_PARKING={queue_name} sqsw work APP",
     "denied": "sqsw doctor --policy {queue_name} prints the statement that a worker needs",
 }
 
@@ -178,7 +179,9 @@ def _not_found(error: QueueNotFound, env: "SQSEnv") -> SQSError:
     if name is None or error.account is not None:  # the library's message is complete
         return error
     if error.reason == "parking":
-        cure = f"create it: sqsw create-queue {shlex.quote(name)} --parking"
+        create = f"create it: sqsw create-queue {shlex.quote(name)} --parking"
+        meant = error.similar
+        cure = f"did you mean {meant!r}? To {create}" if meant else create
         return _reworded(error, error.why, cure)
     try:
         meant = nearest(name, env.get_all_known_queues())
@@ -188,6 +191,8 @@ def _not_found(error: QueueNotFound, env: "SQSEnv") -> SQSError:
     context = click.get_current_context(silent=True)
     if meant != name and (context is None or context.info_name not in _NEED_CONTENT):
         create = f"create it: sqsw create-queue {'-- ' if name.startswith('-') else ''}{name}"
+        if name == env.parking_queue:
+            create += " --parking"
         advice.append(f"To {create}" if advice else create)
     return _reworded(
         error,

@@ -35,6 +35,15 @@ def by_name(to: str, count: int = 1) -> None: ...
 def with_context_too(to: str, context: object = None) -> None: ...
 
 
+@env.periodic("0 3 * * *", tz="Europe/Berlin", queue="cron.fifo")
+def nightly(city: str, at: datetime | None = None) -> None: ...
+
+
+@env.periodic(every=300, queue="cron.fifo", args={"to": "ann"}, overlap="skip")
+@env.task(queue="emails")
+def often(to: str) -> None: ...
+
+
 async def in_a_coroutine() -> None:
     assert_type(await send_email.adelay("ann", urgent=True), str | None)
     assert_type(await send_email.options(delay=5).adelay("ann"), str | None)
@@ -57,6 +66,10 @@ send_email.delay("ann", _job_id="mail-17")
 send_email.delay("ann", _job_id="mail-17", _delay_seconds=5)
 send_later.delay(to="ann", _delay_seconds=5, _group_id="g")
 send_later.delay(to="ann", _run_at=datetime.now())
+nightly.delay("Berlin", at=datetime.now())
+assert_type(often.delay("ann"), str | None)
+often.delay(too="ann")  # E: No overload variant of "delay"
+env.periodic(every=60, queue="cron.fifo", overlap="both")  # E: Argument "overlap" to "periodic"
 send_async.delay(to="ann")
 with_context.delay(to="ann")
 send_email.run("ann")

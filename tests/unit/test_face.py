@@ -47,7 +47,7 @@ PREDECESSOR = {
 NEW_ON_THE_FACE = (
     "DeadLetterQueue FailedJobs GiveUp Message TaskRegistry LocalSession WorkerSettings "
     "current_job redrive purge_queue describe_queue Delays BatchMessages NoBatching "
-    "AndShutdown IdleShutdown MaxTasksShutdown NeverShutdown OrShutdown"
+    "AndShutdown IdleShutdown MaxTasksShutdown NeverShutdown OrShutdown create_parking_queue"
 )
 
 

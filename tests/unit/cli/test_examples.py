@@ -109,6 +109,7 @@ def fill(sqsw: Sqsw) -> None:
         "--dlq emails_dead",
         "--dlq foo_dead --max-receives 1",
         *("news", "reports", "orders.fifo", "users", "cron", "cron.fifo", "tmp_1", "tmp_2"),
+        "parked --parking",
     ):
         assert sqsw(f"create-queue {words}").code == 0
     sqsw("send emails send_email to=a@example.com subject=x")

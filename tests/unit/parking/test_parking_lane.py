@@ -11,9 +11,9 @@ import pytest
 
 from sqsw.core.errors import AccessDenied, ConnectionFailed, QueueNotFound, SettingsError, SQSError
 from sqsw.core.events import ParkedFailed, ParkedSent, QueueWarning, ReceiveDone, ReceiveError
-from sqsw.core.job_metadata import job_id_of, metadata_of
+from sqsw.core.job_metadata import SQSW, job_id_of, metadata_of
 from sqsw.core.lease_clock import lease_time
-from sqsw.core.message import SQSW, Message
+from sqsw.core.message import Message
 from sqsw.parking.parked_entry import to_milliseconds
 from sqsw.parking.parking_lane import ParkingLane, ParkingLimits
 from sqsw.sqs_manage.create import create_standard_queue

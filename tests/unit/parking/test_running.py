@@ -61,7 +61,7 @@ def test_a_worker_does_not_start_without_the_parking_queue(parking: Parking) -> 
 def test_the_parking_queue_cannot_be_worked(parking: Parking) -> None:
     parking.jobs.connect_processor("hello", lambda: None)
     for text in ("parked", parking.queue.url, parking.env.get_queue_arn("parked")):
-        with pytest.raises(SettingsError, match="'parked' cannot have jobs of its own"):
+        with pytest.raises(SettingsError, match="cannot run jobs of the parking queue 'parked'"):
             queues_to_work(parking.env, [QueueShare(text)])
     with pytest.raises(SettingsError, match="'parked' cannot have jobs of its own"):
         run_queues(

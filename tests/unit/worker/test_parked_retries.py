@@ -2,12 +2,21 @@
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
-from sqsw import GiveUp, MemorySession, RawQueue, RetryJob, SQSEnv, current_job
+from sqsw import (
+    GiveUp,
+    MemorySession,
+    RawQueue,
+    RetryJob,
+    SQSEnv,
+    current_job,
+    redrive,
+)
 from sqsw.backoff_policies import ConstantBackoff, Delays
 from sqsw.batching import BatchMessages
 from sqsw.core.dead_record import DeadRecord
@@ -42,8 +51,10 @@ from sqsw.sqs_manage.create import (
     create_standard_queue,
 )
 from sqsw.sqs_manage.depth import DepthReader
+from sqsw.sqs_manage.selection import Selection
 from sqsw.transport.batches import Entry, EntryFailure
 from sqsw.transport.queue_client import QueueClient
+from sqsw.worker.lane import Lane
 from tests.unit.worker.doubles import WorkerKit, lane, refused, throttled
 
 DAY = 86_400
@@ -135,7 +146,7 @@ def messages(env: SQSEnv, name: str) -> list[Message]:
     return list(found)
 
 
-def parked(env: SQSEnv) -> list[Message]:
+def waiting_jobs(env: SQSEnv) -> list[Message]:
     """Return the messages of the parking queue, after SQS's part of their delay."""
     env.clients.session.clock.advance(seconds=901)
     return messages(env, "parked")
@@ -174,11 +185,8 @@ async def retry_in_three_days_async() -> None:
 @pytest.mark.parametrize("kind", ["thread", "loop", "process"])
 def test_a_job_can_ask_for_a_retry_in_days(env: SQSEnv, kind: str, way: str) -> None:
     function = retry_in_three_days_async if kind == "loop" else retry_in_three_days
-    executor = "process" if kind == "process" else "thread"
-    if kind == "loop":
-        env.queue("orders").connect_processor("ship", function)
-    else:
-        env.queue("orders").connect_processor("ship", function, executor=executor)
+    executor: Literal["auto", "process"] = "process" if kind == "process" else "auto"
+    env.queue("orders").connect_processor("ship", function, executor=executor)
     told = heard(env, JobRetry, JobParked, MessageReturned, AckFailed, QueueWarning)
     env.add_job("orders", "ship", _job_id="order-7")
     begin = env.wall_clock()
@@ -301,7 +309,10 @@ def test_a_job_is_not_parked_after_its_last_attempt_if_sqs_moves_it() -> None:
         )
         pass_days(env, 0.55)
     assert runs == [1, 2, 3, 4, 5]  # the message of the third attempt has three receives
-    assert count(env, "dead") == 1
+    (letter,) = messages(env, "dead")
+    assert metadata_of(letter).attempts == 2
+    assert redrive(env, "dead", target="orders", selection=Selection(limit=1)).moved == 1
+    assert [metadata_of(each).attempts for each in messages(env, "orders")] == [None]
 
 
 @pytest.mark.parametrize("group", [None, "customer 7", "customer-7"])
@@ -646,9 +657,7 @@ def fail_for_a_day(messages: Sequence[Message]) -> list[ProcessingResult]:
     return [result] * len(messages)
 
 
-def lane_with(place: Place) -> Any:
-    from dataclasses import replace
-
+def lane_with(place: Place) -> Lane:
     return replace(lane(handle=fail_for_a_day), parking=place, wall_clock=lambda: 1e9)
 
 

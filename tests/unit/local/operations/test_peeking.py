@@ -71,3 +71,12 @@ def test_discard_opens_the_group_of_a_message_in_flight(sqs: Calls) -> None:
     assert sqs.bodies(url) == []
     assert sqs.engine.discard(url, first["MessageId"])
     assert sqs.bodies(url) == ["second"]
+
+
+def test_discard_can_leave_a_message_to_its_receiver(sqs: Calls, url: str) -> None:
+    in_flight, delayed, ready = sqs.engine.peek(url, hidden=True).messages
+    for message, is_deleted in ((in_flight, False), (delayed, True), (ready, True)):
+        found = sqs.engine.discard(url, message["MessageId"], in_flight=False)
+        assert found is is_deleted
+    sqs.clock.pass_seconds(601)  # its timeout is over
+    assert sqs.engine.discard(url, in_flight["MessageId"], in_flight=False) is True
