@@ -1,3 +1,4 @@
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -158,6 +159,8 @@ def test_a_body_without_a_context_gets_an_empty_context() -> None:
 
 
 def test_an_item_can_be_sent_again() -> None:
+    when = datetime(2030, 7, 1, 9, tzinfo=UTC)
+    assert job(run_at=when).to_item()["at"] == "2030-07-01T09:00:00+00:00"
     assert job(group="g", delay=3, context={"user": 7}).to_item() == {
         "job": "send",
         "args": {"to": "ann"},
