@@ -358,7 +358,8 @@ def test_on_a_server_only_a_peek_shows_parked_jobs(
         monkeypatch.setenv("AWS_REGION", "local")
         ran = sqsw("inspect parked --json")
         assert [(one["type"], one["parked"]) for one in ran.objects] == [("queue", 1)]
-        assert "to see the jobs that no worker holds: sqsw inspect parked --peek 20" in ran.err
+        _, said = on_terminal(sqsw, "inspect parked")
+        assert "to see the jobs that no worker holds: sqsw inspect parked --peek 20" in said
         (oldest,) = (one for one in sqsw("doctor parked --json").objects if "oldest" in one["name"])
         assert (oldest["status"], oldest["detail"]) == ("skip", "age unknown")
 
