@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,27 @@ def send_email(to):
 @env.processor("emails", "fail")
 def fail():
     raise ValueError
+"""
+#: An app with a schedule and a parking queue.
+TIMED = """
+from sqsw import SQSEnv
+
+env = SQSEnv(parking="parked")
+
+
+@env.periodic(every=1, queue="cron.fifo")
+def tick():
+    pass
+
+
+@env.processor("emails", "send_email")
+def send_email(to):
+    pass
+"""
+PARK = """
+from timed import send_email
+
+send_email.options(delay=86_400).delay(to="ann@example.com")
 """
 SEND = """
 from tasks import env, send_email
@@ -84,9 +106,10 @@ POLICIES: dict[str, Any] = {
 
 def of_policy(name: str) -> set[Call]:
     """Return the calls that a policy of the page allows, for names without a pattern."""
+    policy = POLICIES[name]
     return {
         (action.removeprefix("sqs:"), statement["Resource"].rpartition(":")[2])
-        for statement in POLICIES[name]["Statement"]
+        for statement in policy.get("Statement", [policy])
         for action in statement["Action"]
     }
 
@@ -100,12 +123,14 @@ class Account:
         self._number = 0
 
     def run(
-        self, command: list[str], allowed: Callable[[Call], bool]
+        self, command: list[str], allowed: Callable[[Call], bool], app: str = "tasks:env"
     ) -> tuple[int, str, set[Call]]:
         """Run a command with only some calls allowed; return its exit code, stderr and calls."""
         self._number += 1
         prefix = f"r{self._number}-"
         self._fill(prefix)
+        if app == "timed:env":
+            self._fill_timed(prefix)
 
         def plain(call: Call) -> Call:
             return call[0], call[1].removeprefix(prefix)
@@ -122,7 +147,7 @@ class Account:
                 "AWS_ACCESS_KEY_ID": "local",
                 "AWS_SECRET_ACCESS_KEY": "local",
                 "PYTHONPATH": str(ROOT),
-                "SQSW_APP": "tasks:env",
+                "SQSW_APP": app,
                 "SQSW_CONFIG": "none",
                 "SQSW_QUEUE_PREFIX": prefix,
             },
@@ -143,15 +168,26 @@ class Account:
             (queue, "fail", "{}"),
             (dead, "send_email", '{"to": "ann@example.com"}'),
         ):
-            values = {"JobName": job, "ContentType": "json"}
-            self._client.send_message(
-                QueueUrl=url,
-                MessageBody=body,
-                MessageAttributes={
-                    name: {"DataType": "String", "StringValue": value}
-                    for name, value in values.items()
-                },
-            )
+            self._send(url, body, {"JobName": job, "ContentType": "json"})
+
+    def _fill_timed(self, prefix: str) -> None:
+        self._create(f"{prefix}cron.fifo", FifoQueue="true")
+        parked = self._create(f"{prefix}parked", MessageRetentionPeriod="1209600")
+        now = int(time.time() * 1000)
+        for job_id, due in (("due", now), ("later", now + 3_600_000)):
+            metadata = json.dumps({"id": job_id, "due": due, "to": "emails"})
+            values = {"JobName": "send_email", "ContentType": "json", "Sqsw": metadata}
+            self._send(parked, '{"to": "ann@example.com"}', values)
+
+    def _send(self, queue: str, body: str, attributes: dict[str, str]) -> None:
+        self._client.send_message(
+            QueueUrl=queue,
+            MessageBody=body,
+            MessageAttributes={
+                name: {"DataType": "String", "StringValue": value}
+                for name, value in attributes.items()
+            },
+        )
 
     def _create(self, name: str, **attributes: str) -> str:
         return str(self._client.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"])
@@ -162,6 +198,8 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     folder = tmp_path_factory.mktemp("app")
     (folder / "tasks.py").write_text(APP)
     (folder / "send.py").write_text(SEND)
+    (folder / "timed.py").write_text(TIMED)
+    (folder / "park.py").write_text(PARK)
     with serving("--memory") as server, gate(server.port) as made:
         yield Account(server, made, folder)
 
@@ -181,9 +219,11 @@ def test_a_command_makes_the_calls_of_the_table_and_needs_no_others(
 ) -> None:
     listed = {LIST} if row.command == "sqsw inspect" else set()
     named = row.needed | row.optional | listed
+    # Every answer has the date that the clock is compared with, refusals too.
+    refused = {LIST} if row.command.startswith("sqsw doctor") else set()
     code, said, calls = account.run(sqsw(row.command), lambda call: call in named)
     assert code == 0, said
-    assert calls == named - BY_SQS.get(row.command, set())
+    assert calls == named - BY_SQS.get(row.command, set()) | refused
     if row.optional:
         least = named - row.optional
         code, said, _ = account.run(sqsw(row.command), lambda call: call in least)
@@ -200,6 +240,29 @@ def test_a_program_sends_with_the_policy_of_the_sender(account: Account) -> None
     code, said, calls = account.run(sent, lambda call: allows(POLICIES["web"], call))
     assert code == 0, said
     assert calls == of_policy("web")
+
+
+def test_a_program_parks_jobs_with_the_policy_of_the_sender(account: Account) -> None:
+    parking = {("GetQueueUrl", "parked"), ("SendMessage", "parked")}
+    command = [sys.executable, "park.py"]
+    code, said, calls = account.run(command, lambda call: call in parking, "timed:env")
+    assert code == 0, said
+    assert calls == parking
+
+
+def test_a_worker_sends_ticks_and_parked_jobs_with_the_policies_of_the_page(
+    account: Account,
+) -> None:
+    cron = {(action, "cron.fifo") for action, queue in of_policy("worker") if queue == "emails"}
+    extra = of_policy("schedules") | of_policy("parking")
+    allowed = of_policy("worker") | of_policy("web") | cron | extra
+    command = sqsw("sqsw work --queue cron.fifo --max-jobs 3")
+    code, said, calls = account.run(command, lambda call: call in allowed, "timed:env")
+    assert code == 0, said
+    assert calls <= allowed
+    # Only a job that has waited for twelve days is sent to the parking queue again.
+    used = extra | {("SendMessage", "emails")}
+    assert used - calls <= {("SendMessage", "parked")}
 
 
 def test_an_operator_can_run_the_commands_of_the_page() -> None:
