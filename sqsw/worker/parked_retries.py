@@ -120,7 +120,7 @@ class ParkedRetries:
 
 
 def _is_closed(error: Exception) -> bool:
-    """Return whether the parking place takes nothing now, also if it is asked again soon."""
+    """Return whether the parking place refuses everything until a person changes something."""
     if isinstance(error, AccessDenied):
         return error.reason == "denied"  # new credentials can come
     return isinstance(error, QueueNotFound)
