@@ -141,8 +141,6 @@ class SQSEnv:
     ) -> None:
         codec_for_sending(codec)
         check_accept(accept)
-        if isinstance(parking, str):
-            check_parking_queue_name(parking)
         self.session = session
         self.codec = codec
         self.accept = accept
@@ -165,13 +163,11 @@ class SQSEnv:
         self._endpoint_url = endpoint_url
         self._region = region
         self._wire = wire
-        self._parking = parking
+        self._parking: str | ParkingPlace | None = None
         self._queue_parking: QueueParking | None = None
         self._clients: ClientSource | None = None
         self._lock = ProcessLock(threading.RLock)
-        bind = getattr(parking, "bind", None)  # only places that need our session have it
-        if bind is not None:
-            bind(self)
+        self._park_in(parking)
 
     # -- where ------------------------------------------------------------------------------------
 
@@ -230,20 +226,28 @@ class SQSEnv:
         Raises
         ------
         SettingsError
-            ``parking`` is the name of a FIFO queue, or not the name of a queue.
+            ``parking`` is the name of a FIFO queue, or not the name of a queue; or it is a place of
+            another environment.
         """
-        if isinstance(parking, str):
-            check_parking_queue_name(parking)
         with self._lock.here:
+            self._park_in(parking)
             if session is not None or endpoint_url is not None:
                 self.session, self._endpoint_url = session, endpoint_url
             if queue_prefix is not None:
                 self._queue_prefix = queue_prefix
             if region is not None:
                 self._region = region
-            if parking is not None:
-                self._parking = parking
             self._forget_clients()
+
+    def _park_in(self, parking: "str | ParkingPlace | None") -> None:
+        """Use this parking queue or place from now on; None keeps the current one."""
+        if parking is None:
+            return
+        if isinstance(parking, str):
+            check_parking_queue_name(parking)
+        elif (bind := getattr(parking, "bind", None)) is not None:  # not every place needs it
+            bind(self)
+        self._parking = parking
 
     @contextmanager
     def connected_to(

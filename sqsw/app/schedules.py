@@ -1,18 +1,18 @@
 """Schedules of an environment: declare them from a file, look at their ticks, and send one now."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakKeyDictionary
 
 from sqsw.async_task import AsyncTask
 from sqsw.core.errors import ScheduleNotFound, SettingsError, SQSError, TaskNotFound
+from sqsw.core.job_metadata import entry_job_id, new_job_id
 from sqsw.core.settings import ScheduleSettings
 from sqsw.core.wording import nearest, shortened
 from sqsw.queue.job_queue import JobQueue
 from sqsw.sqs_env import Registration, SQSEnv
 from sqsw.sqs_manage.send_many import SentMessage
-from sqsw.transport.batches import Entry
 from sqsw.transport.names import is_fifo
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def _declare(env: SQSEnv, settings: ScheduleSettings) -> None:
 
 
 def _placed(error: SQSError, place: str) -> SQSError:
-    """Return the error as one about the place of the settings."""
+    """Return the error with the place of the settings in its text."""
     fields = {"job": error.job} if isinstance(error, TaskNotFound) else {}
     return type(error)(f"{place} cannot be used", why=error.summary, next=error.next, **fields)
 
@@ -152,8 +152,8 @@ def schedule_of(env: SQSEnv, name: str) -> "Schedule":
 def send_tick(env: SQSEnv, name: str) -> SentMessage:
     """Send one more tick of a schedule, for this moment, whatever its rule says.
 
-    Its deduplication ID is its job id, so SQS does not drop it in favor of another tick. It waits
-    in the queue behind the ticks that were sent before.
+    It has a deduplication ID of its own, so SQS does not drop it as a copy of another tick. It
+    waits in the queue behind the ticks that were sent before.
 
     Returns
     -------
@@ -171,16 +171,9 @@ def send_tick(env: SQSEnv, name: str) -> SentMessage:
     """
     schedule = schedule_of(env, name)
     queue = env.job_queue(schedule.queue_name)
-    job_ids = []
-
-    def pack(
-        job_name: str, job_kwargs: Mapping[str, Any], at: str | None, **keywords: Any
-    ) -> Entry:
-        job_ids.append(keywords["metadata"].job_id)
-        keywords["deduplication_id"] = job_ids[0]
-        return queue.pack_tick(job_name, job_kwargs, at, **keywords)
-
-    entry = schedule.entry(datetime.fromtimestamp(env.wall_clock(), UTC), pack)
+    entry = schedule.entry(datetime.fromtimestamp(env.wall_clock(), UTC), queue.pack_tick)
+    job_id = entry_job_id(entry)  # none if a middleware left no room for it
+    entry["MessageDeduplicationId"] = job_id or new_job_id()
     answer = queue.client.send(entry)
     return SentMessage(
         queue.name,
@@ -190,7 +183,7 @@ def send_tick(env: SQSEnv, name: str) -> SentMessage:
         entry["MessageGroupId"],
         entry["MessageDeduplicationId"],
         answer.get("SequenceNumber"),
-        job_ids[0],
+        job_id or answer["MessageId"],
     )
 
 

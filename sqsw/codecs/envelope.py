@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 from sqsw.codecs.base import Codec
 from sqsw.codecs.table import DEFAULT_CONTENT_TYPE, codec_for_sending, get_codec
 from sqsw.core.errors import DecodeError, MessageRefused
-from sqsw.core.limits import MAX_DELAY_SECONDS
 from sqsw.core.message import Message
 from sqsw.core.wording import described
 
@@ -37,21 +36,15 @@ def pack_job(
     job_context: Mapping[str, Any] | None = None,
     content_type: str = DEFAULT_CONTENT_TYPE,
     *,
-    delay_seconds: float | None = None,
     deduplication_id: str | None = None,
     group_id: str | None = None,
 ) -> Entry:
     """Return a job as the parameters of a SendMessage.
 
-    Parameters
-    ----------
-    delay_seconds :
-        Seconds until the job can be received, 0 to 900.
-
     Raises
     ------
     MessageRefused
-        The codec cannot serialize a value, which the error names, or the delay is out of range.
+        The codec cannot serialize a value, which the error names.
     ContentTypeRefused
         There is no codec for the content type.
     """
@@ -64,13 +57,7 @@ def pack_job(
             f"the job context cannot be sent: {error.message}", why=error.why, next=error.next
         ) from error
     return pack_body(
-        job_name,
-        body,
-        context,
-        content_type,
-        delay_seconds=delay_seconds,
-        deduplication_id=deduplication_id,
-        group_id=group_id,
+        job_name, body, context, content_type, deduplication_id=deduplication_id, group_id=group_id
     )
 
 
@@ -80,15 +67,12 @@ def pack_body(
     job_context: str,
     content_type: str,
     *,
-    delay_seconds: float | None = None,
     deduplication_id: str | None = None,
     group_id: str | None = None,
 ) -> Entry:
     """Return a job with a serialized body and context as the parameters of a SendMessage."""
     texts = {CONTENT_TYPE: content_type, JOB_CONTEXT: job_context, JOB_NAME: job_name}
-    entry = raw_entry(
-        body, delay_seconds=delay_seconds, deduplication_id=deduplication_id, group_id=group_id
-    )
+    entry = raw_entry(body, deduplication_id=deduplication_id, group_id=group_id)
     entry["MessageAttributes"] = {
         name: {"DataType": "String", "StringValue": text} for name, text in texts.items()
     }
@@ -98,21 +82,11 @@ def pack_body(
 def raw_entry(
     body: str,
     *,
-    delay_seconds: float | None = None,
     deduplication_id: str | None = None,
     group_id: str | None = None,
 ) -> Entry:
     """Return the parameters of a SendMessage for an unchanged body."""
     entry: Entry = {"MessageBody": body}
-    if delay_seconds is not None:
-        if not 0 <= delay_seconds <= MAX_DELAY_SECONDS:
-            raise MessageRefused(
-                f"a delay of {delay_seconds} seconds is too long"
-                if delay_seconds > 0
-                else f"a delay of {delay_seconds} seconds is in the past",
-                why=f"a message can be delayed by 0 to {MAX_DELAY_SECONDS} seconds",
-            )
-        entry["DelaySeconds"] = int(delay_seconds)
     if deduplication_id is not None:
         entry["MessageDeduplicationId"] = _plain_text(deduplication_id)
     if group_id is not None:

@@ -34,3 +34,7 @@ MAX_RECEIVE_COUNT: Final = 1_000
 
 #: seconds that a job can wait in a parking place, at most. This limit is sqsw's own.
 MAX_PARKED_SECONDS: Final = 366 * 86_400
+
+#: Age in seconds at which a message in a parking queue is too old. A worker sends a fresh copy
+#: after 12 days, and SQS deletes the message after 14.
+PARKED_TOO_OLD_SECONDS: Final = 1_080_000

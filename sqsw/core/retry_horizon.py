@@ -132,6 +132,6 @@ def long_backoff(seconds: int, is_fifo: bool) -> tuple[RetryReason, str, str]:
         )
     return (
         "long_backoff",
-        f"{text}: SQS hides a message for no longer, and the environment has no parking queue",
+        f"{text}: SQS cannot hide a message for longer, and the environment has no parking queue",
         "use SQSEnv(parking='parked') and create_parking_queue(env, 'parked')",
     )

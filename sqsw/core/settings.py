@@ -150,7 +150,7 @@ class ScheduleSettings:
     overlap :
         What happens if a tick starts when a newer one is due: ``wait`` runs it, ``skip`` does not.
     place :
-        Where it is declared, for errors; None: its name says it all.
+        Where it is declared, for errors. None: errors give only its name.
     """
 
     name: str

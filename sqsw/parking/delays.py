@@ -40,7 +40,7 @@ def delay_entry(
     run_at :
         An aware time instead of a delay. A time in the past means now.
     can_park :
-        Whether the environment has a parking place. Then a delay can have 366 days.
+        Whether the environment has a parking place. If it has, a delay can be up to 366 days.
     now :
         Seconds since 1970.
 
@@ -71,7 +71,8 @@ def delay_entry(
     if not 0 <= seconds <= MAX_DELAY.total_seconds():
         raise _out_of_range(seconds, can_park=can_park)
     if seconds <= MAX_DELAY_SECONDS and not (is_fifo and whole):
-        entry["DelaySeconds"] = min(whole, MAX_DELAY_SECONDS)
+        if not is_fifo:
+            entry["DelaySeconds"] = min(whole, MAX_DELAY_SECONDS)
         return None
     if not can_park:
         raise _needs_parking(queue_name, whole, is_fifo=is_fifo)

@@ -33,6 +33,7 @@ from sqsw.core.limits import (
     MAX_RETENTION_SECONDS,
     MAX_VISIBILITY_TIMEOUT_SECONDS,
     MAX_WAIT_SECONDS,
+    PARKED_TOO_OLD_SECONDS,
 )
 from sqsw.core.message import Message
 from sqsw.core.retry import retry_seconds
@@ -55,14 +56,11 @@ logger = SafeLogger(__name__)
 
 _DAY = 86_400
 
-#: seconds after which a parked message can be near the end of its retention: no worker renewed it
-_TOO_OLD_SECONDS = 12.5 * _DAY
-
 #: no job is due later than this, with a margin for clocks that differ
 _FARTHEST = MAX_DELAY + timedelta(days=1)
 
-#: shortest and longest seconds until a job that its queue refused is sent again, and the part of
-#: its lateness in between
+#: A job that its queue refused is sent again after half of the time that it is late, within these
+#: bounds in seconds.
 _FIRST_RETRY, _LAST_RETRY, _RETRY_PART = 15, 900, 0.5
 
 #: seconds until the later messages of a group are sent, after an earlier one was refused. They are
@@ -476,7 +474,7 @@ class ParkingLane:
     # -- reports ---------------------------------------------------------------------------------
 
     def _warn_if_too_old(self, messages: Sequence[Message]) -> None:
-        if self._has_warned or max(map(self._age, messages)) < _TOO_OLD_SECONDS:
+        if self._has_warned or max(map(self._age, messages)) < PARKED_TOO_OLD_SECONDS:
             return
         self._has_warned = True
         self._events.publish(

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from sqsw.core.limits import MAX_PARKED_SECONDS
 from sqsw.transport.batches import Entry, EntryFailure
 from sqsw.transport.queue_client import QueueClient
 
 #: the longest delay of a job
-MAX_DELAY = timedelta(days=366)
+MAX_DELAY = timedelta(seconds=MAX_PARKED_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +22,14 @@ class ParkedJob:
     job_id :
         The job id, which the job keeps when it is sent to its queue.
     job_name :
-        The job name; None for a raw message, or if the place does not tell it.
+        The job name; None for a raw message, or if the place does not report it.
     queue_name :
         The queue that the job is sent to, without the prefix.
     due :
         When it is sent there, in UTC.
     sent_at :
-        When it was parked, in UTC; None if the place does not tell it. The parking queue renews
-        its messages every 12 days, and tells the time of the last renewal.
+        When it was parked, in UTC; None if the place does not report it. The parking queue renews
+        its messages every 12 days, and reports the time of the last renewal.
     message_id :
         The id of the message that waits; None if it is not a message.
     arguments :

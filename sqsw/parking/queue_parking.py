@@ -3,19 +3,26 @@
 import json
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from sqsw.codecs.envelope import job_name_of, unpack_job
 from sqsw.core.contracts import WallClock
-from sqsw.core.errors import ContentTypeRefused, DecodeError, QueueNotFound, SettingsError
+from sqsw.core.errors import (
+    ContentTypeRefused,
+    DecodeError,
+    QueueNotFound,
+    SettingsError,
+    SQSError,
+)
 from sqsw.core.message import Message
 from sqsw.core.times import read_milliseconds
 from sqsw.parking.parked_entry import from_milliseconds, parked_entry, parked_metadata
 from sqsw.parking.places import ParkedJob
 from sqsw.transport.batches import Entry, EntryFailure, split_entries
 from sqsw.transport.queue_client import QueueClient
-from sqsw.transport.sending import send_entries
+from sqsw.transport.sending import all_failed, send_entries
 
 #: how often a job is looked for when it is cancelled, and the seconds between two looks
 _TRIES, _PAUSE_SECONDS = 20, 0.05
@@ -62,16 +69,19 @@ class QueueParking:
         ]
         failures: list[EntryFailure] = []
         start = 0
-        try:
-            # The keys of parked messages can make a full batch too large.
-            for part in split_entries(parked):
-                for index, failure in send_entries(self.client, part).failures.items():
-                    code, reason = failure.code, failure.reason
-                    fault = failure.sender_fault
-                    failures.append(EntryFailure(start + index, code, reason, fault))
-                start += len(part)
-        except QueueNotFound as error:
-            raise missing_parking_queue(error) from error.__cause__
+        # The keys of parked messages can make a full batch too large for one call.
+        for part in split_entries(parked):
+            try:
+                failed = send_entries(self.client, part).failures
+            except SQSError as error:
+                if start:  # the jobs of the first call are parked
+                    failed = all_failed(part, error, error.summary)
+                elif isinstance(error, QueueNotFound):
+                    raise missing_parking_queue(error) from error.__cause__
+                else:
+                    raise
+            failures += [replace(each, index=start + index) for index, each in failed.items()]
+            start += len(part)
         return failures
 
     def cancel(self, job_id: str) -> bool:
@@ -173,8 +183,8 @@ def _arguments(message: Message) -> dict[str, Any] | None:
 def missing_parking_queue(error: QueueNotFound) -> QueueNotFound:
     """Return the error for a parking queue that does not exist.
 
-    Its advice keeps the retention in mind: with SQS's default of four days, SQS would delete jobs
-    before they are due.
+    It suggests a queue that keeps messages for 14 days. With SQS's default of four days, SQS would
+    delete jobs before they are due.
     """
     cure = f"create it: create_parking_queue(env, {error.queue!r})"
     if error.similar is not None:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqsw.core.errors import SQSBatchError, SQSError
 from sqsw.core.limits import MAX_BATCH_ENTRIES, MAX_MESSAGE_BYTES
-from sqsw.transport.batches import Entry, EntryFailure, entry_bytes
+from sqsw.transport.batches import Entry, entry_bytes
 from sqsw.transport.queue_client import QueueClient
-from sqsw.transport.sending import send_entries
+from sqsw.transport.sending import all_failed, send_entries
 from sqsw.transport.service_errors import HOW_TO_DEDUPLICATE, misses_deduplication_id
 
 if TYPE_CHECKING:
@@ -238,7 +238,7 @@ def _send(client: QueueClient, entries: Sequence[Entry], stopped: set[str]) -> l
     try:
         failures = send_entries(client, entries, stopped).failures
     except SQSError as error:
-        failures = _all_failed(entries, error, error.why or error.message)
+        failures = all_failed(entries, error, error.why or error.message)
         if client.is_fifo:
             stopped.update(entry["MessageGroupId"] for entry in entries)
     return [failure.as_error(entries[index]) for index, failure in sorted(failures.items())]
@@ -255,11 +255,5 @@ def _park(
         refused = place().park_batch(entries, client, dues)
         failures = {failure.index: failure for failure in refused}
     except SQSError as error:
-        failures = _all_failed(entries, error, error.summary)
+        failures = all_failed(entries, error, error.summary)
     return [failure.as_error(entries[index]) for index, failure in sorted(failures.items())]
-
-
-def _all_failed(entries: Sequence[Entry], error: SQSError, reason: str) -> dict[int, EntryFailure]:
-    """Return the failures of a call that failed as a whole; the caller gets all entries back."""
-    code = error.code or type(error).__name__
-    return {index: EntryFailure(index, code, reason, False) for index in range(len(entries))}

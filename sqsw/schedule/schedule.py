@@ -212,12 +212,12 @@ def check_place(name: str, queue_name: str, takes_lists: bool) -> None:
 
 
 def check_options(name: str, overlap: object, catch_up: object) -> None:
-    """Raise if an option has another value than those that exist.
+    """Refuse options with unknown values.
 
     Raises
     ------
     SettingsError
-        See above.
+        ``overlap`` is neither ``wait`` nor ``skip``, or ``catch_up`` is not ``skip``.
     """
     for setting, value, known in [
         ("overlap", overlap, ("wait", "skip")),

@@ -249,8 +249,8 @@ class Ticker:
             for line in self._lines:
                 self._take_due(line, moment)
         self._send_pending()
-        wakes = [line.retry_at if line.pending else line.send_at for line in self._lines]
-        wakes += [line.send_at for line in self._lines if line.pending]
+        wakes = [line.send_at for line in self._lines]
+        wakes += [line.retry_at for line in self._lines if line.pending]
         return max(0.0, min(wakes, default=float("inf")) - self._clock())
 
     def _first_line(self, schedule: Schedule, moment: datetime) -> _Line:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from sqsw.core.contracts import WallClock
 from sqsw.core.errors import AccessDenied, QueueNotFound, SQSError
-from sqsw.core.limits import MAX_RETENTION_SECONDS
+from sqsw.core.limits import MAX_RETENTION_SECONDS, PARKED_TOO_OLD_SECONDS
 from sqsw.core.redrive_policy import DEFAULT_MAX_RECEIVES, redrive_target
 from sqsw.core.retry_horizon import RetryReason
 from sqsw.core.wording import counted, format_duration
@@ -19,7 +19,6 @@ from sqsw.sqs_manage.describe import (
     with_local_ages,
 )
 from sqsw.sqs_manage.manage_env import ManageEnv
-from sqsw.sqs_manage.parking_queue import TOO_OLD_SECONDS
 from sqsw.sqs_manage.queue_calls import is_aws
 from sqsw.transport.names import dead_letter_name, name_of_arn, source_by_name
 from sqsw.transport.queue_client import QueueClient
@@ -316,7 +315,7 @@ def _check_oldest(env: ManageEnv, report: QueueReport) -> Check:
     if age is None:
         known = client.is_embedded or not report.total
         return Check(what, "ok" if known else "skip", "no jobs" if known else "age unknown")
-    if age <= TOO_OLD_SECONDS:
+    if age <= PARKED_TOO_OLD_SECONDS:
         return Check(what, "ok", f"parked or renewed {format_duration(age)} ago")
     return Check(
         what,

@@ -219,7 +219,7 @@ class OutgoingMessage:
             "group": self.group,
             "dedup_id": self.dedup_id,
             "delay": self.delay,
-            "run_at": None if self.run_at is None else self.run_at.isoformat(),
+            "at": None if self.run_at is None else self.run_at.isoformat(),
             "context": dict(self.context) or None,
         }
         return item | {name: value for name, value in optional.items() if value is not None}

@@ -13,10 +13,6 @@ if TYPE_CHECKING:
 PARKING_ATTRIBUTES: Final = {"MessageRetentionPeriod": str(MAX_RETENTION_SECONDS)}
 PARKING_TAGS: Final = {"sqsw": "parking"}
 
-#: Age in seconds at which a parked message is too old. A worker sends a fresh copy after 12 days,
-#: and SQS deletes the message after 14.
-TOO_OLD_SECONDS: Final = 1_080_000
-
 
 def is_parking_queue(env: ManageEnv, name: str, tags: Mapping[str, str] | None) -> bool:
     """Return whether a queue holds parked jobs: that of the environment, or one with the tag.

@@ -11,13 +11,12 @@ from sqsw.core.events import (
     Event,
     EventBus,
     JobDone,
-    JobDropped,
-    JobFailed,
-    JobRetry,
+    JobEnded,
     JobStarted,
     JobUnknown,
     Pulse,
     ReceiveDone,
+    TickSkipped,
     WorkerStarted,
 )
 from sqsw.core.policy_runner import PolicyRunner
@@ -26,7 +25,8 @@ from sqsw.core.policy_runner import PolicyRunner
 #: started before a running job returned its message.
 _EMPTY_RECEIVES = 2
 
-_ENDS = (JobDone, JobDropped, JobFailed, JobRetry, JobUnknown)
+#: one of these follows each ``JobStarted``
+JOB_ENDS = (JobEnded, JobUnknown, TickSkipped)
 
 
 class PolicyListener:
@@ -50,7 +50,7 @@ class PolicyListener:
 
     def subscribe_to(self, events: EventBus) -> None:
         kinds = (WorkerStarted, JobStarted, ReceiveDone, Pulse, ChildExited, ChildEnded)
-        events.subscribe(self, *_ENDS, *kinds, quick=True)
+        events.subscribe(self, *JOB_ENDS, *kinds, quick=True)
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, WorkerStarted):
@@ -63,10 +63,10 @@ class PolicyListener:
             self._in_hand.pop(event.pid, None)
             self._running.clear()  # pulses show the jobs of the other processes
             return
-        if isinstance(event, _ENDS):
+        if isinstance(event, JOB_ENDS):
             self._running.discard(event.message.message_id)
             result = BatchProcessingResult(event.message.queue_name)
-            result.update([event.message], success=isinstance(event, JobDone))
+            result.update([event.message], success=isinstance(event, JobDone | TickSkipped))
             self._busy()
             self._tell(result)
         elif isinstance(event, JobStarted):

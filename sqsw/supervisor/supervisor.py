@@ -37,8 +37,6 @@ from sqsw.core.events import (
     ChildReplaced,
     Event,
     EventBus,
-    JobEnded,
-    JobUnknown,
     Pulse,
     ReceiveDone,
     Reloading,
@@ -51,6 +49,7 @@ from sqsw.core.safe_logger import SafeLogger
 from sqsw.core.wording import text_of
 from sqsw.supervisor.child import Child, Method, Target
 from sqsw.supervisor.permits import JobPermits
+from sqsw.supervisor.policies import JOB_ENDS
 from sqsw.supervisor.recycle import RecyclePolicy
 from sqsw.supervisor.reload import SourceWatch
 from sqsw.supervisor.slots import ProcessSlot, SlotTable
@@ -279,7 +278,7 @@ class Supervisor:
                 self._end_for(event.error, child)
             elif self._sources is not None and isinstance(event, SourcesLoaded):
                 self._sources.add(event.directories)
-            elif self._permits is not None and isinstance(event, JobEnded | JobUnknown):
+            elif self._permits is not None and isinstance(event, JOB_ENDS):
                 self._permits.used(child)
             self._relay(event)
 

@@ -198,24 +198,15 @@ def check_job_name(name: object) -> str:
 
 
 def fit_to_queue(entry: Entry, *, is_fifo: bool, queue_name: str) -> None:
-    """Complete an entry for a FIFO queue, and reject parameters that the queue does not support.
+    """Give an entry for a FIFO queue a message group, and refuse deduplication IDs elsewhere.
 
     Raises
     ------
     MessageRefused
-        The entry has a delay on a FIFO queue, or a deduplication ID on a standard queue.
+        The entry has a deduplication ID, and the queue is a standard queue.
     """
     if is_fifo:
         entry.setdefault("MessageGroupId", "default")
-        if delay := entry.pop("DelaySeconds", 0):
-            raise MessageRefused(
-                f"{queue_name!r} does not support a delay per message",
-                why="a FIFO queue has one delay for all its messages",
-                reason="delay_on_fifo",
-                queue=queue_name,
-                delay=delay,
-                next="remove the delay, or set DelaySeconds on the queue",
-            )
     elif "MessageDeduplicationId" in entry:
         raise MessageRefused(
             f"{queue_name!r} does not support deduplication IDs",

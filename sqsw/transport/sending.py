@@ -130,6 +130,12 @@ def send_once(
         return {}, [EntryFailure(i, code, reason, not retryable) for i in range(len(entries))]
 
 
+def all_failed(entries: Sequence[Entry], error: SQSError, reason: str) -> dict[int, EntryFailure]:
+    """Return the failures of a call that failed as a whole; the caller gets all entries back."""
+    code = error.code or type(error).__name__
+    return {index: EntryFailure(index, code, reason, False) for index in range(len(entries))}
+
+
 def _to_repeat(
     queue: QueueClient,
     entries: Sequence[Entry],

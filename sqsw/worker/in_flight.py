@@ -438,7 +438,8 @@ class InFlight:
     def not_copied(self, delivery: Delivery) -> list[JobRun]:
         """Return a message whose copy was refused for good.
 
-        SQS moves a dead letter later, and delivers a message that was not parked too early.
+        SQS moves a dead letter after its last receive. A message that was not parked comes back
+        after twelve hours at most, before its backoff is over.
 
         Returns
         -------

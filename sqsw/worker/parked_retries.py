@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from sqsw.core.errors import AccessDenied, MessageRefused, QueueNotFound
+from sqsw.core.errors import AccessDenied, MessageRefused, QueueNotFound, SettingsError
 from sqsw.core.events import EventBus, QueueReason, QueueWarning
 from sqsw.core.job_metadata import (
     MAX_ATTEMPTS,
@@ -102,7 +102,7 @@ class ParkedRetries:
             try:
                 entry = _entry_of(lane, delivery)
                 parking.check(entry, lane.client, _due_of(delivery))
-            except MessageRefused as error:
+            except Exception as error:  # noqa: BLE001  # a place can raise anything
                 self._warn_of_refusal(lane, text_of(error))
                 left.append(delivery)
             else:
@@ -111,7 +111,9 @@ class ParkedRetries:
 
     def _warn_of_refusal(self, lane: Lane, why: str) -> None:
         text = f"a job of {lane.name!r} was not parked, and comes back after {_LONGEST}: {why}"
-        self._warn(lane, "parking", text, "check the parking queue and the permission to send")
+        self._warn(
+            lane, "parking", text, "check the parking place, and the permission to send to it"
+        )
 
     def _warn(self, lane: Lane, reason: QueueReason, text: str, hint: str) -> None:
         if (lane.name, reason) not in self._warned:
@@ -120,10 +122,10 @@ class ParkedRetries:
 
 
 def _is_closed(error: Exception) -> bool:
-    """Return whether the parking place takes nothing now, also if it is asked again soon."""
+    """Return whether the parking place refuses everything until a person changes something."""
     if isinstance(error, AccessDenied):
         return error.reason == "denied"  # new credentials can come
-    return isinstance(error, QueueNotFound)
+    return isinstance(error, QueueNotFound | SettingsError)
 
 
 def _due_of(delivery: Delivery) -> datetime:

@@ -145,8 +145,8 @@ def work(
     stops receiving, lets running jobs finish and returns the other messages to the queue. A second
     signal stops it at once. With --local, queues that do not exist are created.
 
-    The worker also sends the ticks of the app's schedules: at each instant, one of the workers of
-    an app does.
+    The worker also sends the ticks of the app's schedules. With several workers, each tick still
+    runs once.
     """
     invocation = ctx.find_object(Invocation) or Invocation()
     apps = apps_of(ctx, positional_app, app)

@@ -175,7 +175,7 @@ def work_options(command: Decorated) -> Decorated:
     return command
 
 
-#: Options that have no use in a worker without queues, with the values that mean nothing.
+#: Options that a worker without queues cannot use, and their values if they are not set.
 _ABOUT_JOBS = {
     "queue": (),
     "processors_from": None,
@@ -189,7 +189,7 @@ _SOURCES = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT, ParameterS
 
 
 def without_conflicts(ctx: click.Context) -> dict[str, Any]:
-    """Return the options; of two that exclude each other, only that of the stronger source.
+    """Return the options. If two exclude each other, the one from the weaker source is not set.
 
     Raises
     ------
@@ -201,14 +201,12 @@ def without_conflicts(ctx: click.Context) -> dict[str, Any]:
         weaker = _weaker_of(ctx, "schedule_only", "no_schedule", "it would do nothing")
         values[weaker] = False
     if values["schedule_only"]:
-        for name, nothing in _ABOUT_JOBS.items():
-            if values[name] == nothing:
-                continue
-            why = "a worker that only sends ticks has no queues and one process"
-            if _weaker_of(ctx, "schedule_only", name, why) != name:
-                values["schedule_only"] = False
-                break
-            values[name] = nothing
+        why = "a worker that only sends ticks has no queues and one process"
+        given = [name for name, unset in _ABOUT_JOBS.items() if values[name] != unset]
+        if all(_weaker_of(ctx, "schedule_only", name, why) == name for name in given):
+            values |= {name: _ABOUT_JOBS[name] for name in given}
+        else:
+            values["schedule_only"] = False
     return values
 
 

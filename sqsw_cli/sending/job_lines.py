@@ -149,7 +149,6 @@ def _read_message(value: Mapping[str, Any], number: int, common: Common) -> "Out
         "group": (str,),
         "dedup_id": (str,),
         "delay": (int,),
-        "run_at": (str,),
         "at": (str,),
         "context": (dict,),
         "body": (str,),
@@ -192,15 +191,15 @@ def _read_message(value: Mapping[str, Any], number: int, common: Common) -> "Out
 
 
 def _run_at(value: Mapping[str, Any], now: float) -> datetime | None:
-    given = [key for key in ("delay", "run_at", "at") if value.get(key) is not None]
-    if len(given) > 1:
-        raise BadLine("", why=f"it has both {given[0]!r} and {given[1]!r}")
-    if not given or given == ["delay"]:
+    text = value.get("at")
+    if text is None:
         return None
+    if value.get("delay") is not None:
+        raise BadLine("", why="it has both 'delay' and 'at'")
     try:
-        return read_moment(value[given[0]], now)
+        return read_moment(text, now)
     except ValueError as error:
-        raise BadLine("", why=f"{given[0]!r}: {error}") from error
+        raise BadLine("", why=f"'at': {error}") from error
 
 
 def _kind(value: object) -> str:

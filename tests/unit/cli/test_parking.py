@@ -206,10 +206,9 @@ def test_a_time_needs_an_offset_and_must_come(sqsw: Sqsw, text: str, why: str) -
     sqsw("create-queue emails")
     ran = sqsw(f"send emails hi --at {text}")
     assert (ran.code, f"why:  {why}" in ran.err) == (2, True)
-    for key in ("at", "run_at"):
-        line = json.dumps({"job": "hi", "args": {}, key: text})
-        ran = sqsw("send emails --from -", input=line)
-        assert (ran.code, f"{key!r}: {why}" in ran.err) == (2, True)
+    line = json.dumps({"job": "hi", "args": {}, "at": text})
+    ran = sqsw("send emails --from -", input=line)
+    assert (ran.code, f"'at': {why}" in ran.err) == (2, True)
 
 
 def test_a_time_that_is_too_far_away_is_refused(sqsw: Sqsw, parked: SQSEnv) -> None:
@@ -221,9 +220,9 @@ def test_a_time_that_is_too_far_away_is_refused(sqsw: Sqsw, parked: SQSEnv) -> N
 def test_a_delay_and_a_time_exclude_each_other(sqsw: Sqsw, parked: SQSEnv) -> None:
     ran = sqsw(f"send emails hi --delay 3d --at {in_days(2)}")
     assert (ran.code, "--delay and --at cannot be used together" in ran.err) == (2, True)
-    for keys in ({"delay": 1, "at": in_days(1)}, {"at": in_days(1), "run_at": in_days(1)}):
-        ran = sqsw("send emails --from -", input=json.dumps({"job": "hi", "args": {}, **keys}))
-        assert (ran.code, "it has both" in ran.err) == (2, True)
+    line = {"job": "hi", "args": {}, "delay": 1, "at": in_days(1)}
+    ran = sqsw("send emails --from -", input=json.dumps(line))
+    assert (ran.code, "it has both 'delay' and 'at'" in ran.err) == (2, True)
 
 
 def test_each_line_can_have_its_own_time(sqsw: Sqsw, parked: SQSEnv) -> None:
@@ -232,14 +231,13 @@ def test_each_line_can_have_its_own_time(sqsw: Sqsw, parked: SQSEnv) -> None:
         {"job": "soon", "args": {}, "delay": 5},
         {"job": "later", "args": {}, "delay": 200_000},
         {"job": "at", "args": {}, "at": in_days(2)},
-        {"job": "run_at", "args": {}, "run_at": in_days(3)},
     ]
     text = "".join(json.dumps(line) + "\n" for line in lines)
     *sent, summary = sqsw("send emails --from - --json", input=text).objects
     by_job = {one["job"]: one["parked"] for one in sent}
-    assert by_job == {"now": False, "soon": False, "later": True, "at": True, "run_at": True}
-    assert (summary["sent"], summary["failed"], summary["parked"]) == (5, 0, 3)
-    assert sorted(job.job_name or "" for job in parked.parked_jobs()) == ["at", "later", "run_at"]
+    assert by_job == {"now": False, "soon": False, "later": True, "at": True}
+    assert (summary["sent"], summary["failed"], summary["parked"]) == (4, 0, 2)
+    assert sorted(job.job_name or "" for job in parked.parked_jobs()) == ["at", "later"]
 
 
 def test_a_line_without_a_time_gets_that_of_the_option(sqsw: Sqsw, parked: SQSEnv) -> None:

@@ -525,6 +525,9 @@ def test_an_option_beats_an_excluded_one_of_the_file(
     assert "there are no schedules to run" in sqsw(words).err
     ran = sqsw(f"{words} -Q nothing")
     assert "no jobs are registered for the queue 'nothing'" in ran.err
+    (home / "sqsw.toml").write_text('[work]\nqueue = "nothing"\n')
+    ran = sqsw(f"{words} --until-idle 1")  # keeps the queue of the file, as the worker runs jobs
+    assert "no jobs are registered for the queue 'nothing'" in ran.err
     monkeypatch.setenv("SQSW_WORK_QUEUE", "emails")
     assert "--schedule-only and --queue cannot be used together" in sqsw(words).err
 

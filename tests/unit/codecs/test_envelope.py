@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from sqsw.codecs.envelope import pack_body, pack_job, raw_entry, unpack_job
-from sqsw.core.errors import ContentTypeRefused, DecodeError, MessageRefused, SQSError
+from sqsw.core.errors import ContentTypeRefused, DecodeError, SQSError
 from sqsw.core.message import Message
 
 
@@ -38,11 +38,8 @@ def test_the_entry_has_no_unrequested_parameters() -> None:
     assert raw_entry("text") == {"MessageBody": "text"}
 
 
-def test_ids_and_delays_are_in_the_entry_if_set() -> None:
-    entry = pack_body(
-        "hello", "{}", "{}", "json", delay_seconds=0, deduplication_id="d", group_id="g"
-    )
-    assert entry["DelaySeconds"] == 0
+def test_ids_are_in_the_entry_if_set() -> None:
+    entry = pack_body("hello", "{}", "{}", "json", deduplication_id="d", group_id="g")
     assert entry["MessageDeduplicationId"] == "d"
     assert entry["MessageGroupId"] == "g"
 
@@ -50,17 +47,6 @@ def test_ids_and_delays_are_in_the_entry_if_set() -> None:
 def test_numeric_ids_are_converted_to_text() -> None:
     entry = raw_entry("text", deduplication_id=17, group_id=4)  # type: ignore[arg-type]  # users pass numbers
     assert (entry["MessageDeduplicationId"], entry["MessageGroupId"]) == ("17", "4")
-
-
-@pytest.mark.parametrize("seconds", [0, 900])
-def test_delays_of_up_to_15_minutes_are_accepted(seconds: int) -> None:
-    assert raw_entry("text", delay_seconds=seconds)["DelaySeconds"] == seconds
-
-
-@pytest.mark.parametrize(("seconds", "reason"), [(901, "too long"), (-1, "past")])
-def test_other_delays_are_refused(seconds: int, reason: str) -> None:
-    with pytest.raises(MessageRefused, match=f"{seconds} seconds.*{reason}"):
-        raw_entry("text", delay_seconds=seconds)
 
 
 @pytest.mark.parametrize("missing", ["JobName", "ContentType"])

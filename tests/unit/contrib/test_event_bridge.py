@@ -655,6 +655,12 @@ def test_a_place_belongs_to_one_environment(place: EventBridgeScheduler) -> None
         SQSEnv(parking=place)
 
 
+def test_an_environment_can_get_a_place_later(place: EventBridgeScheduler) -> None:
+    SQSEnv().connect_to(parking=place)
+    with pytest.raises(SettingsError, match="another environment"):
+        SQSEnv().connect_to(parking=place)
+
+
 def test_a_place_without_an_environment_has_no_session(place: EventBridgeScheduler) -> None:
     with pytest.raises(SettingsError, match="has no session"):
         place.cancel("job-1")

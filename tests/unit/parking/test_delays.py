@@ -83,9 +83,9 @@ def test_a_time_to_run_at_is_kept_to_the_microsecond_and_in_utc() -> None:
 def test_any_delay_on_a_fifo_queue_is_parked() -> None:
     assert delay(1, fifo=True) == (None, NOW + timedelta(seconds=1))
     assert delay(timedelta(milliseconds=1), fifo=True) == (None, NOW + timedelta(milliseconds=1))
-    assert delay(0, fifo=True) == (0, None)
-    assert delay(0.5, fifo=True) == (0, None)  # as in sqs-workers
-    assert delay(run_at=NOW, fifo=True) == (0, None)
+    assert delay(0, fifo=True) == (None, None)
+    assert delay(0.5, fifo=True) == (None, None)  # as in sqs-workers
+    assert delay(run_at=NOW, fifo=True) == (None, None)
 
 
 @pytest.mark.parametrize(

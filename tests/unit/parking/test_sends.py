@@ -6,7 +6,13 @@ from typing import Any
 
 import pytest
 
-from sqsw.core.errors import MessageRefused, QueueNotFound, SettingsError, SQSBatchError
+from sqsw.core.errors import (
+    ConnectionFailed,
+    MessageRefused,
+    QueueNotFound,
+    SettingsError,
+    SQSBatchError,
+)
 from sqsw.core.job_metadata import SQSW, metadata_of
 from sqsw.core.message import Message
 from sqsw.memory_sqs import MemorySession
@@ -18,6 +24,7 @@ from sqsw.sqs_env import SQSEnv
 from sqsw.sqs_manage.create import create_standard_queue
 from sqsw.transport.batches import Entry, EntryFailure
 from sqsw.transport.queue_client import QueueClient
+from sqsw.transport.sending import Outcome, send_entries
 from tests.unit.parking.conftest import DAY, Parking
 
 
@@ -91,11 +98,31 @@ def test_a_batch_makes_one_call_for_ten_parked_jobs(parking: Parking) -> None:
     assert parking.counts(parking.queue) == parking.counts(parking.jobs) == 25
 
 
+def test_the_first_call_for_a_large_batch_counts_if_the_second_one_fails(
+    parking: Parking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    def send(queue: QueueClient, entries: list[Entry]) -> Outcome:
+        calls.append(entries)
+        if len(calls) == 2:
+            raise ConnectionFailed("no answer")
+        return send_entries(queue, entries)
+
+    monkeypatch.setattr("sqsw.parking.queue_parking.send_entries", send)
+    with pytest.raises(SQSBatchError) as caught, parking.jobs.add_batch():
+        for _ in range(10):
+            parking.jobs.add_raw_job("hello", "x" * 104_730, delay_seconds=3 * 86_400)
+    assert len(calls) == 2
+    assert len(caught.value.errors) == len(calls[1]) < 10
+    assert parking.counts(parking.queue) == len(calls[0])
+
+
 def test_a_batch_of_large_parked_jobs_is_split(parking: Parking) -> None:
     with parking.jobs.add_batch():
         for _ in range(10):
             # Ten of them fill a call without the keys of parked messages.
-            parking.jobs.add_raw_job("hello", "x" * 104_600, delay_seconds=DAY)
+            parking.jobs.add_raw_job("hello", "x" * 104_730, delay_seconds=DAY)
     assert parking.counts(parking.queue) == 10
 
 

@@ -1,3 +1,4 @@
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -29,9 +30,8 @@ def job(**changes: Any) -> OutgoingMessage:
 
 def test_a_job_is_packed_as_the_library_packs_it() -> None:
     message = job(context={"user": 7}, delay=5, group="g")
-    assert without_job_id(message.prepare(STANDARD, NOW).entry) == pack_job(
-        "send", {"to": "ann"}, {"user": 7}, delay_seconds=5, group_id="g"
-    )
+    packed = pack_job("send", {"to": "ann"}, {"user": 7}, group_id="g")
+    assert without_job_id(message.prepare(STANDARD, NOW).entry) == {**packed, "DelaySeconds": 5}
 
 
 def test_a_fifo_queue_gets_the_default_group() -> None:
@@ -159,6 +159,8 @@ def test_a_body_without_a_context_gets_an_empty_context() -> None:
 
 
 def test_an_item_can_be_sent_again() -> None:
+    when = datetime(2030, 7, 1, 9, tzinfo=UTC)
+    assert job(run_at=when).to_item()["at"] == "2030-07-01T09:00:00+00:00"
     assert job(group="g", delay=3, context={"user": 7}).to_item() == {
         "job": "send",
         "args": {"to": "ann"},

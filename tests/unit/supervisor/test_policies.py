@@ -15,6 +15,7 @@ from sqsw.core.events import (
     JobUnknown,
     Pulse,
     ReceiveDone,
+    TickSkipped,
     WorkerStarted,
 )
 from sqsw.shutdown_policies import AndShutdown, IdleShutdown, MaxTasksShutdown, OrShutdown
@@ -32,7 +33,7 @@ def listening(policy: object) -> tuple[EventBus, list[str]]:
 
 
 def test_every_kind_of_job_end_counts() -> None:
-    events, decided = listening(MaxTasksShutdown(5))
+    events, decided = listening(MaxTasksShutdown(6))
     error = ValueError("no")
     ends = [
         JobDone(message(), "j", 1),
@@ -40,17 +41,28 @@ def test_every_kind_of_job_end_counts() -> None:
         JobRetry(message(), "j", 1, 7),
         JobUnknown(message(), "j", error, 7),
         JobDropped(message(), "j", 1),
+        TickSkipped(message()),
     ]
     for number, event in enumerate(ends):
         assert decided == []
         events.publish(event)
-        assert decided == ["max_jobs"] * (number == 4)
+        assert decided == ["max_jobs"] * (number == 5)
     events.publish(ends[0])
     assert decided == ["max_jobs"]  # only once
 
 
 #: the reasons of policies that combine several
 REASONS: dict[type, str] = {OrShutdown: "until_idle", AndShutdown: "shutdown_policy"}
+
+
+def test_a_job_that_was_skipped_is_not_busy() -> None:
+    events, decided = listening(IdleShutdown(0))
+    tick = message()
+    events.publish(JobStarted(tick, "j"))
+    events.publish(TickSkipped(tick))
+    events.publish(ReceiveDone("a", 0))
+    events.publish(ReceiveDone("a", 0))
+    assert decided == ["until_idle"]
 
 
 @pytest.mark.parametrize("combine", [OrShutdown, AndShutdown])

@@ -160,14 +160,6 @@ def test_an_entry_for_a_standard_queue_gets_no_group_but_can_have_one() -> None:
     assert (plain, grouped["MessageGroupId"]) == (entry("x"), "g")
 
 
-def test_a_fifo_queue_accepts_only_a_delay_of_zero() -> None:
-    nothing = {**entry("x"), "DelaySeconds": 0}
-    fit_to_queue(nothing, is_fifo=True, queue_name="q.fifo")
-    assert "DelaySeconds" not in nothing
-    with pytest.raises(MessageRefused, match=r"'q\.fifo' does not support a delay"):
-        fit_to_queue({**entry("x"), "DelaySeconds": 5}, is_fifo=True, queue_name="q.fifo")
-
-
 def test_a_standard_queue_refuses_a_deduplication_id(jobs: JobQueue) -> None:
     with pytest.raises(MessageRefused, match="'jobs' does not support deduplication IDs"):
         jobs.add_job("send", _deduplication_id="d")

@@ -25,6 +25,7 @@ from sqsw.core.errors import (
     ConnectionFailed,
     MessageRefused,
     QueueNotFound,
+    SettingsError,
     SQSError,
 )
 from sqsw.core.events import (
@@ -394,6 +395,7 @@ def _missing() -> QueueNotFound:
         [refused(code="InvalidParameterValue")],
         _missing(),
         AccessDenied("not allowed", reason="denied"),
+        SettingsError("there is no schedule group 'shop'"),
     ],
 )
 def test_a_refused_job_comes_back_after_twelve_hours_with_a_warning(
@@ -696,9 +698,10 @@ def test_jobs_are_parked_in_tens() -> None:
     assert sorted(map(len, kit.client.deletes)) == [10, 10]
 
 
-def test_a_place_that_refuses_by_its_check_is_not_called() -> None:
+@pytest.mark.parametrize("error", [MessageRefused, SettingsError, ValueError])
+def test_a_place_that_refuses_by_its_check_is_not_called(error: type[Exception]) -> None:
     place = Place()
-    place.refuses = MessageRefused("its name is too long")
+    place.refuses = error("its name is too long")
     kit = WorkerKit(lane_with(place))
     kit.accept("a")
     kit.acknowledger.flush()
