@@ -6,6 +6,7 @@ last receive, without a reason.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sqsw.core.errors import AccessDenied, MessageRefused, QueueNotFound
 from sqsw.core.events import EventBus, QueueReason, QueueWarning
@@ -118,7 +119,11 @@ def _entry_of(delivery: Delivery, client: QueueClient) -> tuple[Entry, bool]:
     records = (record, record.without_trace(), record.without_text()) if record and is_ours else ()
     for each in records:
         entry = entry_to_resend(message, client)
-        sent = JobMetadata(metadata.job_id or message.message_id, each, message.message_id)
+        job_id = metadata.job_id or message.message_id
+        # The record has the attempts, and a redrive counts them from the beginning.
+        sent = replace(
+            metadata, job_id=job_id, dead=each, copy_of=message.message_id, attempts=None
+        )
         attributes = {**entry.get("MessageAttributes", {}), SQSW: sent.to_attribute()}
         entry["MessageAttributes"] = attributes
         try:

@@ -12,6 +12,7 @@ from sqsw.core.events import (
     JobDropped,
     JobEvent,
     JobFailed,
+    JobParked,
     JobRetry,
     JobStarted,
     ParkedFailed,
@@ -124,3 +125,12 @@ def test_ticks_are_counted_by_schedule_and_outcome(memory_env: SQSEnv, metrics: 
     text = metrics.text().decode()
     counted = re.findall(r'sqsw_ticks_total{outcome="(.*)",schedule="a"} (.*)', text)
     assert dict(counted) == {"sent": "1.0", "missed": "4.0", "skipped": "1.0"}
+
+
+def test_jobs_that_a_worker_parks_are_counted(metrics: Metrics) -> None:
+    due = datetime(2030, 1, 4, tzinfo=UTC)
+    metrics(JobParked(message("a"), "ship", due))
+    metrics(JobParked(message("b"), "made-up", due, is_registered=False))
+    text = metrics.text().decode()
+    assert 'sqsw_jobs_parked_total{job="ship",queue="emails"} 1.0' in text
+    assert 'sqsw_jobs_parked_total{job="",queue="emails"} 1.0' in text

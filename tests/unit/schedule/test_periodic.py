@@ -10,7 +10,15 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from sqsw import MemorySession, SQSEnv, TaskRegistry, current_job
+from sqsw import (
+    GiveUp,
+    MemorySession,
+    SQSEnv,
+    TaskRegistry,
+    create_fifo_queue,
+    current_job,
+    redrive,
+)
 from sqsw.backoff_policies import IMMEDIATE_RETURN
 from sqsw.batching import BatchMessages
 from sqsw.core.errors import DecodeError, MessageRefused, SettingsError, TaskAlreadyRegistered
@@ -287,6 +295,29 @@ def test_dead_ticks_run_when_their_queue_is_worked(env: SQSEnv) -> None:
     noted.clear()
     env.process_batch("dead.fifo")
     assert noted == [AT - timedelta(days=1)]
+
+
+def test_a_redriven_tick_runs_although_the_next_is_due(env: SQSEnv, clock: MovableClock) -> None:
+    create_fifo_queue(env, "dead.fifo")
+    env.sqs_client.set_queue_attributes(
+        QueueUrl=env.job_queue("cron.fifo").client.url,
+        Attributes={"RedrivePolicy": env.redrive_policy("dead.fifo", 3).to_json()},
+    )
+    errors: list[Exception] = [GiveUp("no disk")]
+    done: list[datetime] = []
+
+    @env.periodic(every=60, queue="cron.fifo", overlap="skip")
+    def clean(at: datetime) -> None:
+        if errors:
+            raise errors.pop()
+        done.append(at)
+
+    send_tick(env, "clean", AT)
+    env.process_batch("cron.fifo")
+    clock.advance(hours=1)
+    redrive(env, "dead.fifo", target="cron.fifo")
+    env.process_batch("cron.fifo")
+    assert done == [AT]
 
 
 class Marking:
