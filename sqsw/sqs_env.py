@@ -257,18 +257,25 @@ class SQSEnv:
         queue_prefix: str | None = None,
         endpoint_url: str | None = None,
         region: str | None = None,
+        parking: "str | ParkingPlace | None" = None,
     ) -> Iterator[None]:
         """Call :meth:`connect_to` for the duration of a ``with`` block, for tests."""
         with self._lock.here:
             before = self.session, self._endpoint_url, self._queue_prefix, self._region
+            parking_before = self._parking
         self.connect_to(
-            session=session, queue_prefix=queue_prefix, endpoint_url=endpoint_url, region=region
+            session=session,
+            queue_prefix=queue_prefix,
+            endpoint_url=endpoint_url,
+            region=region,
+            parking=parking,
         )
         try:
             yield
         finally:
             with self._lock.here:
                 self.session, self._endpoint_url, self._queue_prefix, self._region = before
+                self._parking = parking_before
                 self._forget_clients()
 
     def _forget_clients(self) -> None:

@@ -247,6 +247,8 @@ class EventBridgeScheduler:
         client = self._client_for(destination)
         if destination.is_fifo:
             entry = {"MessageDeduplicationId": job_id, **entry}
+        else:
+            entry = {**entry, "DelaySeconds": 0}  # the job is due, whatever the delay of the queue
         at, doing = _schedule_time(due), f"schedule a job of {destination.name!r}"
         text = _input(url, entry)
         try:

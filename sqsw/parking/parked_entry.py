@@ -106,6 +106,8 @@ def due_entry(message: Message, destination: QueueClient) -> Entry:
         entry["MessageGroupId"] = metadata.group
     if destination.is_fifo:
         entry["MessageDeduplicationId"] = metadata.dedup or job_id
+    else:
+        entry["DelaySeconds"] = 0  # the job is due, whatever the delay of the queue
     attribute = message.message_attributes[SQSW]
     value = read_json(attribute["StringValue"])
     kept = {"id": None} | {key: each for key, each in value.items() if key not in _KEYS}

@@ -49,7 +49,7 @@ class ParkingPlace(Protocol):
     """Keeps jobs until they are due, and then sends them to their queues.
 
     Pass one as ``SQSEnv(parking=…)``. It must be thread-safe. If it has a method ``bind``, the
-    environment calls it with itself, once.
+    environment calls it with itself.
 
     The entries are the parameters of a SendMessage to the queue of the job, without the queue URL
     and without ``DelaySeconds``. They are complete: they have passed the middlewares, have a job id

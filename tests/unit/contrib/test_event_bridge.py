@@ -92,7 +92,7 @@ def test_a_job_is_a_schedule_that_sends_its_message_once(
         "MaximumEventAgeInSeconds": 86_400,
     }
     assert "DeadLetterConfig" not in target
-    assert json.loads(target["Input"]) == {"QueueUrl": emails.url, **entry}
+    assert json.loads(target["Input"]) == {"QueueUrl": emails.url, **entry, "DelaySeconds": 0}
 
 
 def test_the_message_of_a_schedule_is_a_job_that_a_worker_runs(
@@ -222,7 +222,7 @@ def test_delays_of_an_environment(env: SQSEnv, schedules: Any) -> None:
     assert set(parked) == {("emails", "ann"), ("emails", "bob"), ("orders.fifo", 7)}
     assert (parked["emails", "ann"].job_id, parked["emails", "ann"].due) == (job_id, IN_A_MONTH)
     sent = json.loads(schedules.get_schedule(Name=job_id)["Target"]["Input"])
-    assert "DelaySeconds" not in sent
+    assert sent["DelaySeconds"] == 0  # and not the delay of the queue
     assert json.loads(sent["MessageAttributes"]["Sqsw"]["StringValue"]) == {"id": job_id}
     assert env.companions() == [] and env.parking_queue is None
     with pytest.raises(MessageRefused, match="bytes as JSON"):

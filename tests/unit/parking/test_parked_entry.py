@@ -74,13 +74,16 @@ def test_a_job_of_a_standard_queue_arrives_byte_for_byte(given: Entry) -> None:
     expected = json.dumps(json.loads(text), separators=(",", ":"))
     assert sent["MessageAttributes"][SQSW].pop("StringValue") == expected
     given["MessageAttributes"][SQSW].pop("StringValue")
-    assert sent == given
+    assert sent == {**given, "DelaySeconds": 0}
 
 
 def test_the_metadata_of_sqsw_itself_arrives_byte_for_byte() -> None:
     given, jobs = entry(), client("jobs")
     given["MessageAttributes"][SQSW]["StringValue"] = '{"id":"job-1","attempts":3}'
-    assert due_entry(as_message(parked_entry(given, jobs, DUE, NOW)), jobs) == given
+    assert due_entry(as_message(parked_entry(given, jobs, DUE, NOW)), jobs) == {
+        **given,
+        "DelaySeconds": 0,
+    }
 
 
 def test_a_job_of_a_fifo_queue_gets_its_group_and_its_deduplication_id_back() -> None:

@@ -16,7 +16,7 @@ from sqsw.core.lease_clock import lease_time
 from sqsw.core.message import Message
 from sqsw.parking.parked_entry import to_milliseconds
 from sqsw.parking.parking_lane import ParkingLane, ParkingLimits
-from sqsw.sqs_manage.create import create_standard_queue
+from sqsw.sqs_manage.create import create_queue, create_standard_queue
 from sqsw.transport.queue_client import QueueClient
 from tests.unit.parking.conftest import DAY, Parking
 
@@ -503,3 +503,12 @@ def test_the_lane_is_a_companion(parking: Parking) -> None:
     (lane,) = parking.env.companions()
     assert isinstance(lane, ParkingLane)
     assert parking.env.companions(parking=False) == []
+
+
+def test_the_delay_of_a_queue_does_not_hold_up_a_due_job(parking: Parking) -> None:
+    create_queue(parking.env, "slow", attributes={"DelaySeconds": "900"})
+    slow = parking.env.job_queue("slow")
+    slow.add_job("hello", _delay_seconds=DAY)
+    parking.clock.advance(seconds=DAY.total_seconds())
+    assert parking.lane().step() == 1
+    assert len(slow.client.receive(10)) == 1

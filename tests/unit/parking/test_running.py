@@ -159,3 +159,16 @@ print(len(requests))
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.split() == ["5"]
+
+
+def test_a_test_can_use_another_parking_queue_for_a_while(parking: Parking) -> None:
+    create_parking_queue(parking.env, "other")
+    with parking.env.connected_to(parking="other"):
+        assert parking.env.parking_queue == "other"
+        parking.jobs.add_job("hello", _delay_seconds=DAY)
+        assert [job.job_name for job in parking.env.parked_jobs()] == ["hello"]
+    assert parking.env.parking_queue == "parked"
+    assert list(parking.env.parked_jobs()) == []
+    with parking.env.connected_to():
+        parking.env.connect_to(parking="other")
+    assert parking.env.parking_queue == "parked"
