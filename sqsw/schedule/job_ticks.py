@@ -31,11 +31,12 @@ class JobTicks:
     def is_outdated(self, message: Message) -> bool:
         """Return whether a message is a tick with ``overlap="skip"`` whose successor is due.
 
-        A dead letter that is worked in place runs, whatever the time.
+        A dead letter that is worked in place, or was moved back to the queue, runs, whatever the
+        time.
         """
         known = metadata_of(message)
         schedule = self._schedules.get(known.schedule or "")
-        if schedule is None or schedule.overlap != "skip":
+        if schedule is None or schedule.overlap != "skip" or known.dead is not None:
             return False
         at = _instant(known)
         if at is None or message.queue_name != schedule.queue_name:

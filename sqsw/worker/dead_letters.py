@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from sqsw.core.errors import AccessDenied, MessageRefused, QueueNotFound
 from sqsw.core.events import EventBus, QueueReason, QueueWarning
-from sqsw.core.job_metadata import SQSW, JobMetadata, metadata_of
+from sqsw.core.job_metadata import MAX_METADATA_BYTES, SQSW, JobMetadata, metadata_of
 from sqsw.core.wording import text_of
 from sqsw.transport.batches import Entry, check_entry, split_entries
 from sqsw.transport.queue_client import QueueClient
@@ -118,9 +118,15 @@ def _entry_of(delivery: Delivery, client: QueueClient) -> tuple[Entry, bool]:
     records = (record, record.without_trace(), record.without_text()) if record and is_ours else ()
     for each in records:
         entry = entry_to_resend(message, client)
-        sent = JobMetadata(metadata.job_id or message.message_id, each, message.message_id)
-        attributes = {**entry.get("MessageAttributes", {}), SQSW: sent.to_attribute()}
-        entry["MessageAttributes"] = attributes
+        sent = JobMetadata(
+            *(metadata.job_id or message.message_id, each, message.message_id),
+            schedule=metadata.schedule,
+            at=metadata.at,
+        )
+        attribute = sent.to_attribute()
+        entry["MessageAttributes"] = {**entry.get("MessageAttributes", {}), SQSW: attribute}
+        if len(attribute["StringValue"]) > MAX_METADATA_BYTES:
+            continue
         try:
             check_entry(entry)
         except MessageRefused:

@@ -17,11 +17,14 @@ from sqsw.core.errors import DecodeError, MessageRefused, SettingsError, TaskAlr
 from sqsw.core.events import TickSkipped
 from sqsw.core.job_metadata import metadata_of
 from sqsw.core.message import Message
+from sqsw.core.results import GiveUp
 from sqsw.local.store.clock import MovableClock
 from sqsw.memory_sqs.memory_session import MemoryAWS
 from sqsw.processors import Processor
 from sqsw.queue.job_queue import JobQueue
 from sqsw.schedule.schedule import Schedule
+from sqsw.sqs_manage.create import create_queue
+from sqsw.sqs_manage.redrive import redrive
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -287,6 +290,31 @@ def test_dead_ticks_run_when_their_queue_is_worked(env: SQSEnv) -> None:
     noted.clear()
     env.process_batch("dead.fifo")
     assert noted == [AT - timedelta(days=1)]
+
+
+def test_dead_ticks_run_after_they_were_moved_back(env: SQSEnv, clock: MovableClock) -> None:
+    create_queue(env, "other.fifo", dead_letter_queue="other_dead.fifo", max_receives=5)
+    broken = [True]
+
+    def fail_once(at: datetime) -> None:
+        if broken.pop():
+            raise GiveUp("not yet")
+        noted.append(at)
+
+    env.periodic(every=60, queue="other.fifo", overlap="skip")(fail_once)
+    send_tick(env, "fail_once", AT)
+    env.work_off()
+    messages = env.queue_client("other_dead.fifo").peek()
+    assert messages is not None
+    (dead,) = messages
+    assert metadata_of(dead).schedule == "fail_once"
+    assert metadata_of(dead).at == "2026-07-01T01:00:00Z"
+    clock.advance(seconds=3600)
+    broken[:] = [False]
+    noted.clear()
+    redrive(env, "other_dead.fifo")
+    env.work_off()
+    assert noted == [AT]
 
 
 class Marking:
