@@ -419,7 +419,8 @@ class ParkedFailed(Event):
     Attributes
     ----------
     queue_name :
-        The queue, without prefix. For a message that is not a parked job, it is the parking queue.
+        The queue, without prefix. For a message that is not a parked job, and for a job whose queue
+        the app does not have, it is the parking queue.
     reason :
         Why it failed, in words.
     retry_seconds :

@@ -54,7 +54,7 @@ from sqsw.transport.sending import send_entries
 
 logger = SafeLogger(__name__)
 
-_DAY = 86_400
+_DAY, _MILLISECOND = 86_400, timedelta(milliseconds=1)
 
 #: no job is due later than this, with a margin for clocks that differ
 _FARTHEST = MAX_DELAY + timedelta(days=1)
@@ -307,37 +307,38 @@ class ParkingLane:
     ) -> tuple[list[list[_Parked]], list[tuple[Message, int]], list[tuple[Message, int]]]:
         """Return the due jobs by destination, and the others with the seconds until they are due.
 
-        The last ones are messages that are not parked jobs.
+        The last ones are messages that are not parked jobs. A job whose queue is unknown here waits
+        too: other releases of the app can know it.
         """
         due: dict[str, list[_Parked]] = {}
         waiting: list[tuple[Message, int]] = []
         unreadable: list[tuple[Message, int]] = []
         hide_seconds = self._limits.hide_seconds
         for message in messages:
-            job = self._read(message, now)
-            if job is None:
+            metadata = parked_metadata(message)
+            due_at, to = metadata.due, metadata.to
+            if due_at is None or to is None or due_at - now > _FARTHEST / _MILLISECOND:
                 unreadable.append((message, hide_seconds))
-            elif job.due <= now:
-                due.setdefault(job.destination.whole_name or job.destination.name, []).append(job)
+                self._report(self.name, "a message is not a parked job", hide_seconds)
+            elif due_at > now:
+                waiting.append((message, seconds_until(due_at, now, hide_seconds)))
+            elif (destination := self._destination(to)) is not None:
+                name = destination.whole_name or destination.name
+                due.setdefault(name, []).append(_Parked(message, destination, due_at))
             else:
-                waiting.append((message, seconds_until(job.due, now, hide_seconds)))
-        if unreadable:
-            reason = "a message is not a parked job, or names a queue that cannot get one"
-            self._report(self.name, reason, hide_seconds)
+                seconds = _seconds_to_retry(due_at, now)
+                waiting.append((message, seconds))
+                reason = "a parked job names a queue that this app does not have"
+                self._report(self.name, reason, seconds)
         return list(due.values()), waiting, unreadable
 
-    def _read(self, message: Message, now: int) -> _Parked | None:
-        metadata = parked_metadata(message)
-        if metadata.due is None or metadata.to is None:
-            return None
-        if metadata.due - now > _FARTHEST / timedelta(milliseconds=1):
-            return None
+    def _destination(self, name: str) -> QueueClient | None:
         destination = None
         with suppress(SettingsError):  # the name of a queue in the environment can be malformed
-            destination = self._resolve(metadata.to)
-        if destination is None or destination.sqs_name == self.client.sqs_name:
+            destination = self._resolve(name)
+        if destination is not None and destination.sqs_name == self.client.sqs_name:
             return None
-        return _Parked(message, destination, metadata.due)
+        return destination
 
     # -- due jobs --------------------------------------------------------------------------------
 
@@ -387,8 +388,7 @@ class ParkingLane:
             return
         kept = []
         for index, (code, reason) in refusals.items():
-            late = max(0, now - jobs[index].due) / 1000
-            seconds = int(min(max(late * _RETRY_PART, _FIRST_RETRY), _LAST_RETRY))
+            seconds = _seconds_to_retry(jobs[index].due, now)
             if code == "GroupStopped":
                 seconds = _BEHIND_SECONDS
             else:
@@ -502,6 +502,11 @@ class ParkingLane:
 
     def _now(self) -> int:
         return int(self._clock() * 1000)
+
+
+def _seconds_to_retry(due: int, now: int) -> int:
+    """Return the seconds until a late job is tried again; times in milliseconds."""
+    return int(min(max((now - due) / 1000 * _RETRY_PART, _FIRST_RETRY), _LAST_RETRY))
 
 
 def _is_held(message: Message) -> bool:

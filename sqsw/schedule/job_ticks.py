@@ -31,7 +31,8 @@ class JobTicks:
     def is_outdated(self, message: Message) -> bool:
         """Return whether a message is a tick with ``overlap="skip"`` whose successor is due.
 
-        A tick that was a dead letter runs, whatever the time: a person has asked for it.
+        A dead letter that is worked in place, or was moved back to the queue, runs, whatever the
+        time.
         """
         known = metadata_of(message)
         schedule = self._schedules.get(known.schedule or "")

@@ -30,7 +30,7 @@ from sqsw.schedule.rules import Rule
 from sqsw.schedule.schedule import PackTick, Schedule
 from sqsw.transport.batches import Entry, split_entries
 from sqsw.transport.queue_client import QueueClient
-from sqsw.transport.sending import send_entries
+from sqsw.transport.sending import send_once
 
 logger = SafeLogger(__name__)
 
@@ -46,7 +46,8 @@ _FIRST_RETRY_SECONDS, _LAST_RETRY_SECONDS = 0.5, 25.0
 #: the longest sleep in seconds: the wall clock can be set, and the machine can be suspended
 _LONGEST_SLEEP_SECONDS = 1.0
 
-#: how much longer the batches of one step can take, so that a tick can be sent after ``LATEST``
+#: how much longer the batches of one step can take, so that a tick can be sent after ``LATEST``.
+#: The last call takes less than a minute, so it ends before SQS forgets the deduplication ID.
 _SEND_TIME = timedelta(seconds=20)
 
 #: how long ``stop`` waits for a send
@@ -328,40 +329,45 @@ class Ticker:
         SQSError
             A call failed as a whole, so the next one would probably fail too.
         """
+        most = MAX_BATCH_ENTRIES
         while not self._is_closed:
-            packed = self._pack_some(queue, lines)
+            packed = self._pack_some(queue, lines, most)
             if not packed:
                 if not any(line.pending for line in lines):
                     return
                 continue
             entries = next(split_entries(entry for _, _, entry in packed))
-            sent = send_entries(queue.client, entries)
+            # Failed ticks are repeated by later steps, which know when it is too late.
+            answers, failures = send_once(queue.client, entries, once=True)
+            if len(entries) > 1 and sum(each.sender_fault for each in failures) == len(entries):
+                most = 1  # one bad tick can make SQS refuse the whole call
+                continue
             for index, (at, line, _) in enumerate(packed[: len(entries)]):
-                if index in sent.answers:
+                if index in answers:
                     line.pending.remove(at)
                     line.failures = 0
                     self._events.publish(TickSent(line.schedule.name, queue.name, at))
-            for index, failure in sorted(sent.failures.items()):
-                line = packed[index][1]
+            for failure in failures:
+                line = packed[failure.index][1]
                 if line in lines:
                     lines.remove(line)
                     self._postpone(line, SQSError(failure.reason, code=failure.code))
 
     def _pack_some(
-        self, queue: TickQueue, lines: list[_Line]
+        self, queue: TickQueue, lines: list[_Line], most: int
     ) -> list[tuple[datetime, _Line, Entry]]:
-        """Return up to ten ticks with their entries, the oldest first."""
+        """Return up to ``most`` ticks with their entries, the oldest first."""
         for line in lines:
             self._drop_old(line, LATEST + _SEND_TIME)
         ticks = ((at, number) for number, line in enumerate(lines) for at in line.pending)
         packed: list[tuple[datetime, _Line, Entry]] = []
         failed: dict[int, BaseException] = {}
-        for at, number in heapq.nsmallest(MAX_BATCH_ENTRIES, ticks):
+        for at, number in heapq.nsmallest(most, ticks):
             schedule = lines[number].schedule
             if number not in failed:
                 try:
                     packed.append((at, lines[number], schedule.entry(at, queue.pack_tick)))
-                except Exception as error:  # noqa: BLE001  # a middleware can raise anything
+                except BaseException as error:  # noqa: BLE001  # a middleware can raise anything
                     failed[number] = error
         for number in sorted(failed, reverse=True):
             self._postpone(lines.pop(number), failed[number])

@@ -129,7 +129,7 @@ class QueueClient:
             return self._clients.call("SendMessage", {"QueueUrl": url, **entry}, "plain")
 
     def send_batch(
-        self, entries: Sequence[Entry], *, lean: bool = False
+        self, entries: Sequence[Entry], *, lean: bool = False, once: bool = False
     ) -> tuple[dict[int, dict[str, Any]], list[EntryFailure]]:
         """Send up to ten messages in one call.
 
@@ -138,6 +138,9 @@ class QueueClient:
         lean :
             Whether to skip boto3's parameter validation. Each call then takes a third less time,
             which pays off for many calls.
+        once :
+            Whether to make the call only once if no answer arrives. It then takes less than a
+            minute; otherwise, retries can take several.
 
         Returns
         -------
@@ -150,7 +153,7 @@ class QueueClient:
             answer = self._clients.call(
                 "SendMessageBatch",
                 {"QueueUrl": url, "Entries": request},
-                "lean" if lean else "plain",
+                "once" if once else "lean" if lean else "plain",
             )
         return read_batch(answer, len(entries))
 

@@ -104,9 +104,14 @@ def send_entries(
 
 
 def send_once(
-    queue: QueueClient, entries: Sequence[Entry], *, lean: bool = False
+    queue: QueueClient, entries: Sequence[Entry], *, lean: bool = False, once: bool = False
 ) -> tuple[dict[int, dict[str, Any]], list[EntryFailure]]:
     """Send up to ten entries in one call. If SQS refuses the call, every entry fails.
+
+    Parameters
+    ----------
+    lean, once :
+        See :meth:`QueueClient.send_batch`.
 
     Returns
     -------
@@ -119,7 +124,7 @@ def send_once(
         See :func:`send_entries`.
     """
     try:
-        return queue.send_batch(entries, lean=lean)
+        return queue.send_batch(entries, lean=lean, once=once)
     except (QueueNotFound, AccessDenied, ConnectionFailed, SettingsError):
         raise
     except SQSError as error:

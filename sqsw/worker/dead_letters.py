@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from sqsw.core.errors import AccessDenied, MessageRefused, QueueNotFound
 from sqsw.core.events import EventBus, QueueReason, QueueWarning
-from sqsw.core.job_metadata import SQSW, JobMetadata, metadata_of
+from sqsw.core.job_metadata import MAX_METADATA_BYTES, SQSW, JobMetadata, metadata_of
 from sqsw.core.wording import text_of
 from sqsw.transport.batches import Entry, check_entry, split_entries
 from sqsw.transport.queue_client import QueueClient
@@ -124,8 +124,10 @@ def _entry_of(delivery: Delivery, client: QueueClient) -> tuple[Entry, bool]:
         sent = replace(
             metadata, job_id=job_id, dead=each, copy_of=message.message_id, attempts=None
         )
-        attributes = {**entry.get("MessageAttributes", {}), SQSW: sent.to_attribute()}
-        entry["MessageAttributes"] = attributes
+        attribute = sent.to_attribute()
+        entry["MessageAttributes"] = {**entry.get("MessageAttributes", {}), SQSW: attribute}
+        if len(attribute["StringValue"]) > MAX_METADATA_BYTES:
+            continue
         try:
             check_entry(entry)
         except MessageRefused:

@@ -341,12 +341,6 @@ HOSTILE = [
     {"id": "1"},
     {"id": "1", "due": 0},
     {"id": "1", "to": "jobs"},
-    {"id": "1", "due": 0, "to": "https://sqs.eu-west-1.amazonaws.com/1/jobs"},
-    {"id": "1", "due": 0, "to": "http://sqsw.invalid/000000000000/jobs"},
-    {"id": "1", "due": 0, "to": "arn:aws:sqs:local:000000000000:jobs"},
-    {"id": "1", "due": 0, "to": "arn:aws:sqs"},
-    {"id": "1", "due": 0, "to": "parked"},
-    {"id": "1", "due": 0, "to": "../jobs"},
     {"id": "1", "due": 0, "to": ""},
     {"id": "1", "due": 0, "to": ["jobs"]},
     {"id": "1", "due": True, "to": "jobs"},
@@ -356,6 +350,16 @@ HOSTILE = [
     {"id": "1", "due": 10**18, "to": "jobs"},
     {"id": "1", "due": 253_402_300_799_999, "to": "jobs"},
     '{"id":"1","due":0,"to":"jobs","x":' + "[" * 900 + "]" * 900 + "}",
+]
+
+
+UNKNOWN = [
+    "https://sqs.eu-west-1.amazonaws.com/1/jobs",
+    "http://sqsw.invalid/000000000000/jobs",
+    "arn:aws:sqs:local:000000000000:jobs",
+    "arn:aws:sqs",
+    "parked",
+    "../jobs",
 ]
 
 
@@ -371,6 +375,30 @@ def test_a_message_that_is_not_a_parked_job_stays(parking: Parking, metadata: ob
     assert calls(parking).count("DeleteMessageBatch") == 0
 
 
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_a_job_for_an_unknown_queue_is_kept(parking: Parking, name: str) -> None:
+    send(parking, {"id": "1", "due": 0, "to": name})
+    parking.run(parking.lane(), until=parking.now + 20 * DAY)
+    assert parking.counts(parking.jobs) == 0
+    assert parking.counts(parking.queue) == 1
+    (failed,) = of_kind(parking, ParkedFailed)
+    assert (failed.queue_name, failed.retry_seconds) == ("parked", 900)
+
+
+def test_a_job_is_sent_when_a_release_of_the_app_has_its_queue_again(parking: Parking) -> None:
+    create_standard_queue(parking.env, "elsewhere")
+    arn = parking.env.get_queue_arn("elsewhere")
+    queue = parking.env.job_queue(arn)
+    queue.add_job("hello", _delay_seconds=DAY)
+    due = parking.now + DAY
+    del parking.env.queues[arn]
+    parking.run(parking.lane(), until=due + timedelta(minutes=1))
+    parking.env.queues[arn] = queue
+    parking.run(parking.lane(), until=due + timedelta(minutes=3))
+    assert parking.counts(queue) == 1
+    assert parking.counts(parking.queue) == 0
+
+
 def test_a_message_of_another_program_stays(parking: Parking) -> None:
     parking.queue.send({"MessageBody": "text"})
     parking.run(parking.lane(), until=parking.now + DAY)
@@ -378,7 +406,7 @@ def test_a_message_of_another_program_stays(parking: Parking) -> None:
 
 
 def test_hostile_messages_do_not_hold_up_jobs(parking: Parking) -> None:
-    for metadata in HOSTILE:
+    for metadata in [*HOSTILE, *({"id": "1", "due": 0, "to": name} for name in UNKNOWN)]:
         if metadata:
             send(parking, metadata)
     park(parking, 5)

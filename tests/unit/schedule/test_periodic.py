@@ -15,7 +15,6 @@ from sqsw import (
     MemorySession,
     SQSEnv,
     TaskRegistry,
-    create_fifo_queue,
     current_job,
     redrive,
 )
@@ -30,6 +29,7 @@ from sqsw.memory_sqs.memory_session import MemoryAWS
 from sqsw.processors import Processor
 from sqsw.queue.job_queue import JobQueue
 from sqsw.schedule.schedule import Schedule
+from sqsw.sqs_manage.create import create_queue
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -297,27 +297,29 @@ def test_dead_ticks_run_when_their_queue_is_worked(env: SQSEnv) -> None:
     assert noted == [AT - timedelta(days=1)]
 
 
-def test_a_redriven_tick_runs_although_the_next_is_due(env: SQSEnv, clock: MovableClock) -> None:
-    create_fifo_queue(env, "dead.fifo")
-    env.sqs_client.set_queue_attributes(
-        QueueUrl=env.job_queue("cron.fifo").client.url,
-        Attributes={"RedrivePolicy": env.redrive_policy("dead.fifo", 3).to_json()},
-    )
-    errors: list[Exception] = [GiveUp("no disk")]
-    done: list[datetime] = []
+def test_dead_ticks_run_after_they_were_moved_back(env: SQSEnv, clock: MovableClock) -> None:
+    create_queue(env, "other.fifo", dead_letter_queue="other_dead.fifo", max_receives=5)
+    broken = [True]
 
-    @env.periodic(every=60, queue="cron.fifo", overlap="skip")
-    def clean(at: datetime) -> None:
-        if errors:
-            raise errors.pop()
-        done.append(at)
+    def fail_once(at: datetime) -> None:
+        if broken.pop():
+            raise GiveUp("not yet")
+        noted.append(at)
 
-    send_tick(env, "clean", AT)
-    env.process_batch("cron.fifo")
-    clock.advance(hours=1)
-    redrive(env, "dead.fifo", target="cron.fifo")
-    env.process_batch("cron.fifo")
-    assert done == [AT]
+    env.periodic(every=60, queue="other.fifo", overlap="skip")(fail_once)
+    send_tick(env, "fail_once", AT)
+    env.work_off()
+    messages = env.queue_client("other_dead.fifo").peek()
+    assert messages is not None
+    (dead,) = messages
+    assert metadata_of(dead).schedule == "fail_once"
+    assert metadata_of(dead).at == "2026-07-01T01:00:00Z"
+    clock.advance(seconds=3600)
+    broken[:] = [False]
+    noted.clear()
+    redrive(env, "other_dead.fifo")
+    env.work_off()
+    assert noted == [AT]
 
 
 class Marking:

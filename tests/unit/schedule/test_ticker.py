@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from sqsw import MemorySession, SQSEnv
-from sqsw.core.errors import ConnectionFailed, QueueNotFound
+from sqsw.core.errors import ConnectionFailed, QueueNotFound, SQSError
 from sqsw.core.event_bus import Event, RequestSent
 from sqsw.core.events import TickMissed, TickSent
 from sqsw.core.job_metadata import metadata_of
@@ -434,6 +435,66 @@ def test_an_entry_that_sqs_refuses_is_repeated_alone(
     bench.clock.advance(205)
     ticker.step()
     assert ("failed", "12:01:00", "12:01:00", 1) in bench.missed()
+
+
+@pytest.mark.parametrize("error", [SystemExit(1), ValueError("not today")])
+def test_a_middleware_that_raises_anything_holds_up_no_other(
+    bench: Bench, error: BaseException
+) -> None:
+    bench.schedule("bad")
+    bench.schedule("good")
+
+    class Refusing:
+        def before_send(self, message: Any) -> None:
+            if message.job_name == "bad":
+                raise error
+
+    bench.env.middlewares = [Refusing()]  # type: ignore[list-item]  # it needs no around()
+    ticker = bench.ticker()
+    ticker.step()
+    assert {e.schedule for e in bench.take() if isinstance(e, TickSent)} == {"good"}
+
+
+def test_a_tick_for_which_sqs_refuses_the_whole_call_holds_up_no_other(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.schedule("bad")
+    bench.schedule("good")
+    send_batch = QueueClient.send_batch
+
+    def send(self: QueueClient, entries: Sequence[Any], **options: Any) -> Any:
+        if any(entry["MessageGroupId"] == "bad" for entry in entries):
+            raise SQSError("refused", code="InvalidParameterValue")
+        return send_batch(self, entries, **options)
+
+    monkeypatch.setattr(QueueClient, "send_batch", send)
+    ticker = bench.ticker()
+    ticker.step()
+    assert {e.schedule for e in bench.take() if isinstance(e, TickSent)} == {"good"}
+
+
+def test_no_tick_is_sent_after_sqs_can_have_forgotten_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.schedule("minutely")
+    ticker = bench.ticker()
+    ticker.step()
+    bench.take()
+    bench.clock.advance(60)
+    ends: list[float] = []
+
+    def call(action: str, params: Any, kind: Any = None) -> Any:
+        # The longest time of a call without an answer, and of one with retries.
+        bench.clock.advance(41 if kind == "once" else 160)
+        ends.append(bench.clock.now - NOON.timestamp() - 60)
+        raise EndpointConnectionError(endpoint_url="http://sqsw.invalid")
+
+    monkeypatch.setattr(bench.env.clients, "call", call)
+    while not bench.events:
+        bench.clock.advance(max(0.1, min(1.0, ticker.step())))
+    assert len(ends) > 3
+    assert max(ends) < 290
+    assert bench.missed() == [("failed", "12:01:00", "12:01:00", 1)]
 
 
 # -- the companion ------------------------------------------------------------------------------
