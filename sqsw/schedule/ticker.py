@@ -88,7 +88,8 @@ class _Line:
     since :
         The instants from here to ``next_at`` were sent, or wait in ``pending``.
     spans :
-        Earlier such spans, from before the clock was set back: (first, end).
+        Earlier such spans, from before the clock was set back: (first, end). Those that overlap are
+        one.
     pending :
         The instants that are due and not yet sent.
     retry_at :
@@ -107,8 +108,16 @@ class _Line:
 
     def end_span(self, end: datetime) -> None:
         """Remember the instants that were sent so far."""
-        if self.since < end:
-            self.spans = [*self.spans[1 - _MAX_SPANS :], (self.since, end)]
+        first = self.since
+        if first >= end:
+            return
+        apart = []
+        for span in self.spans:
+            if span[0] <= end and first <= span[1]:
+                first, end = min(first, span[0]), max(end, span[1])
+            else:
+                apart.append(span)
+        self.spans = [*apart[1 - _MAX_SPANS :], (first, end)]
 
     def was_sent(self, at: datetime) -> bool:
         """Return whether an instant was sent before the clock was set back."""

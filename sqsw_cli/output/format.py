@@ -1,6 +1,7 @@
 """Format numbers, times and durations for people, pipes and programs."""
 
 import time
+from contextlib import suppress
 from datetime import datetime
 
 from sqsw.core.times import format_time
@@ -45,7 +46,9 @@ def ago(moment: datetime | None, now: float | None = None) -> str:
 
 def local_time(moment: datetime) -> str:
     """Return a time for people, in the local time zone: ``2026-12-24 08:00:00+01:00``."""
-    return moment.astimezone().isoformat(sep=" ", timespec="seconds")
+    with suppress(OverflowError):  # a sender can choose the last moment of the calendar
+        moment = moment.astimezone()
+    return moment.isoformat(sep=" ", timespec="seconds")
 
 
 def rfc3339(moment: datetime | None) -> str | None:

@@ -308,6 +308,23 @@ def test_a_jump_ahead_and_back_sends_what_was_passed_over(bench: Bench) -> None:
     assert bench.take() == []
 
 
+def test_a_clock_that_is_often_set_back_a_little_sends_nothing_twice(bench: Bench) -> None:
+    bench.schedule("minutely")
+    ticker = bench.ticker()
+    for _ in range(60):
+        ticker.step()
+        bench.clock.advance(60)
+    for _ in range(150):
+        ticker.step()
+        bench.clock.advance(-0.01)
+    bench.take()
+    bench.clock.advance(-1800)
+    for _ in range(28):
+        bench.clock.advance(60)
+        ticker.step()
+    assert bench.take() == []
+
+
 # -- failures -----------------------------------------------------------------------------------
 
 

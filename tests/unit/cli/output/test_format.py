@@ -1,9 +1,12 @@
 """The form of numbers, times and long values."""
 
+import time
 from datetime import UTC, datetime
 
+import pytest
+
 from sqsw.core.wording import counted
-from sqsw_cli.output.format import ago, clock, elapsed, rfc3339, size, thousands
+from sqsw_cli.output.format import ago, clock, elapsed, local_time, rfc3339, size, thousands
 from sqsw_cli.output.messages import arguments
 
 
@@ -25,6 +28,18 @@ def test_times_are_relative_or_exact() -> None:
     assert rfc3339(None) is None
     assert elapsed(0.42) == "0.4s"
     assert elapsed(75) == "1m15s"
+
+
+def test_the_last_moment_of_the_calendar_has_a_local_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    try:
+        with monkeypatch.context() as patch:
+            patch.setenv("TZ", "XYZ-14")
+            time.tzset()
+            assert local_time(datetime(2026, 1, 1, tzinfo=UTC)) == "2026-01-01 14:00:00+14:00"
+            last = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+            assert local_time(last) == "9999-12-31 23:59:59+00:00"
+    finally:
+        time.tzset()
 
 
 def test_bytes_have_readable_units() -> None:
