@@ -1,6 +1,7 @@
 """A message is received as it was sent, with digests and attributes."""
 
 import hashlib
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -80,7 +81,9 @@ def test_a_receive_returns_one_message_by_default(client: Any, make_queue: MakeQ
 def test_one_receive_returns_ten_messages_oldest_first(client: Any, make_queue: MakeQueue) -> None:
     url = make_queue()
     texts = [str(n) for n in range(11)]
-    send(client, url, *texts)
+    for text in texts:
+        send(client, url, text)
+        time.sleep(0.002)  # ElasticMQ does not order messages of one millisecond
     answer = client.receive_message(QueueUrl=url, MaxNumberOfMessages=10)
     assert bodies(answer["Messages"]) == texts[:10]
     assert bodies(take(client, url)) == texts[10:]
