@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from sqsw.core.errors import SettingsError, SQSError
 from sqsw_cli.errors.hints import explained
 from sqsw_cli.invocation import Invocation
-from sqsw_cli.options.schedules import schedules_of_file
 from sqsw_cli.terminal import stdout_to_stderr
 
 if TYPE_CHECKING:
     from sqsw.app.plugins import PluginFailure
+    from sqsw.core.settings import ScheduleSettings
     from sqsw.sqs_env import SQSEnv
 
 
@@ -97,8 +97,17 @@ def _open_env(
         plugins=plugins,
         strict=strict,
         on_plugin_failure=on_plugin_failure,
-        schedules=schedules_of_file(invocation.config) if app_paths or plugins else (),
+        schedules=_schedules_of_file(invocation) if app_paths or plugins else (),
     )
+
+
+def _schedules_of_file(invocation: Invocation) -> "Sequence[ScheduleSettings]":
+    config = invocation.config
+    if config is None or not config.schedules:
+        return ()
+    from sqsw_cli.options.schedules import schedules_of_file  # most files have none
+
+    return schedules_of_file(config)
 
 
 def has_plugins() -> bool:

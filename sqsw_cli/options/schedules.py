@@ -13,7 +13,7 @@ from sqsw_cli.options.types import Duration
 _EVERY = Duration(1, 366 * 86_400)
 
 
-def schedules_of_file(config: Config | None) -> list[ScheduleSettings]:
+def schedules_of_file(config: Config) -> list[ScheduleSettings]:
     """Return the schedules in the file.
 
     Raises
@@ -21,8 +21,6 @@ def schedules_of_file(config: Config | None) -> list[ScheduleSettings]:
     SettingsError
         A value cannot be used.
     """
-    if config is None:
-        return []
     return [_settings(config, name, table) for name, table in config.schedules.items()]
 
 

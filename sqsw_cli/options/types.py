@@ -13,7 +13,6 @@ import click
 from sqsw.core.errors import SettingsError, SQSError
 from sqsw.core.settings import QueueShare
 from sqsw.core.wording import format_duration, without_password
-from sqsw_cli.sending.moments import read_moment
 
 if TYPE_CHECKING:
     from click import ParamType
@@ -89,6 +88,8 @@ class Moment(ParamType[datetime]):
     ) -> datetime:
         if isinstance(value, datetime):
             return value
+        from sqsw_cli.sending.moments import read_moment  # only a few sends need it
+
         try:
             return read_moment(str(value).strip(), time.time())
         except ValueError as error:
