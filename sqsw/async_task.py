@@ -173,7 +173,7 @@ class AsyncTask(Generic[P]):
         Raises
         ------
         TypeError
-            The function cannot be called like this, or has both a delay and a time to run at.
+            The function cannot be called like this, or both a delay and a time to run at are given.
         UnboundTask
             The task belongs to a registry that no environment has taken yet.
         MessageRefused

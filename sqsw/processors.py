@@ -68,7 +68,7 @@ class Ticks(Protocol):
     """What the schedules of a job know about its messages."""
 
     def is_outdated(self, message: Message) -> bool:
-        """Return whether the job must not run, because the next tick is due."""
+        """Return whether a message must not run because the next tick is already due."""
         ...
 
     def with_instant(self, message: Message, job_kwargs: Mapping[str, Any]) -> dict[str, Any]:

@@ -96,7 +96,7 @@ def sqs_env(
 ) -> "Iterator[SQSEnv]":
     """The environment of the app in ``sqsw_app``, or a new one, connected to ``sqs_session``.
 
-    If the app has a parking queue, it exists.
+    If the app names a parking queue, this creates it.
     """
     from sqsw.sqs_env import SQSEnv
 
@@ -107,7 +107,7 @@ def sqs_env(
     with env.connected_to(session=sqs_session):
         for registry in registries:
             registry.bind(env)
-        if env.parking_queue is not None:  # the app names it nowhere else, so tests need not
+        if env.parking_queue is not None:  # no job names it, so a test might forget it
             from sqsw.sqs_manage.create import create_parking_queue
 
             create_parking_queue(env, env.parking_queue)

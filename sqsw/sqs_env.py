@@ -104,10 +104,10 @@ class SQSEnv:
         and pydantic models. They are sent as plain JSON and restored by the annotations of the
         function. It requires ``sqsw[typed]``. Processors can override this.
     parking :
-        Where jobs wait that are due later than SQS can delay a message: the name of a standard
-        queue without the prefix, made by ``create_parking_queue()``, or a
-        :class:`~sqsw.parking.places.ParkingPlace`. Workers send the jobs of the queue when they
-        are due. None uses the name in ``SQSW_PARKING``, if set.
+        Where jobs wait that SQS cannot delay for long enough: the name of a parking queue without
+        the prefix, which ``create_parking_queue()`` creates, or a
+        :class:`~sqsw.parking.places.ParkingPlace`. Workers send the jobs of a parking queue when
+        they are due. None uses the name in ``SQSW_PARKING``, if set.
 
     Raises
     ------
@@ -580,8 +580,8 @@ class SQSEnv:
 
         Every worker of this environment sends the ticks of all schedules to a FIFO queue, which
         keeps one message for each tick. The job runs from that queue, with its retries and its
-        dead-letter queue. Ticks of one schedule never run at the same time. If no worker runs until
-        200 seconds after an instant, its tick is missed, and a worker reports that.
+        dead-letter queue. Ticks of one schedule never run at the same time. If no worker sends a
+        tick within 200 seconds after its instant, the tick is missed, and the job does not run.
 
         A parameter ``at`` of the function gets the instant of the tick, as an aware datetime in the
         time zone of the schedule.
@@ -590,9 +590,9 @@ class SQSEnv:
         ----------
         cron :
             When it runs: minute, hour, day of month, month, and day of week, in the time zone
-            ``tz``. It requires ``sqsw[cron]``. A time that clocks skip in spring runs right after
-            the gap, and a time that they repeat in autumn runs once; but if the minute or the hour
-            begins with ``*``, the job follows the clock.
+            ``tz``. It requires ``sqsw[cron]``. If clocks skip a time in spring, the job runs right
+            after the gap. If they repeat a time in autumn, it runs once. If the minute or the hour
+            begins with ``*``, the job follows the wall clock instead.
         every :
             The interval instead of ``cron``: a timedelta or whole seconds, from one second to 366
             days. The job runs at its multiples since 1970-01-01 00:00 UTC.
@@ -601,14 +601,14 @@ class SQSEnv:
         queue :
             The FIFO queue that the ticks go to, without the prefix.
         name :
-            The name, which senders and workers share: 1 to 128 printable ASCII characters without
-            spaces. Default: the job name. Each tick runs once per name and instant, so another name
-            is another schedule.
+            The name, the same in all workers: 1 to 128 printable ASCII characters without spaces.
+            Default: the job name. SQS tells ticks apart by name and instant, so a new name makes a
+            new schedule.
         args :
             The arguments of the job.
         overlap :
-            For a tick that starts when the next one is already due: ``wait`` runs it, and ``skip``
-            drops it with the event ``TickSkipped``.
+            What happens to a tick that starts when the next one is already due: ``wait`` runs it,
+            and ``skip`` drops it with the event ``TickSkipped``.
         catch_up :
             ``skip``: ticks that were missed do not run later.
 
@@ -622,9 +622,9 @@ class SQSEnv:
         Raises
         ------
         SettingsError
-            A parameter has a wrong value, the package cronsim is missing, the name has a schedule
-            already, the arguments do not fit the function, or the task belongs to no environment or
-            to another one.
+            A parameter has a wrong value, the package cronsim is missing, another schedule has the
+            name, the arguments do not fit the function, or the task belongs to no environment or to
+            another one.
         TaskAlreadyRegistered
             Another function of ``queue`` has this job name.
         """
@@ -734,7 +734,7 @@ class SQSEnv:
 
     @property
     def parking_place(self) -> "ParkingPlace | None":
-        """Where jobs wait that are due later than SQS can delay a message; None: nowhere."""
+        """Where jobs wait that SQS cannot delay for long enough; None if there is no such place."""
         name = self.parking_queue
         if name is None:
             return None if isinstance(self._parking, str) else self._parking
@@ -751,8 +751,8 @@ class SQSEnv:
         Raises
         ------
         SettingsError
-            The environment has no parking place, or this place cannot list its jobs: a parking
-            queue can only on the embedded SQS.
+            The environment has no parking place, or it cannot list its jobs. A parking queue can
+            only do so on the embedded SQS.
         SQSError
             A request failed.
         """
@@ -770,14 +770,13 @@ class SQSEnv:
         Returns
         -------
         bool
-            Whether the job was removed. If not, it is not parked: it may have been sent to its
-            queue already.
+            Whether the job was removed. If not, it is not parked; it may already be in its queue.
 
         Raises
         ------
         SettingsError
-            The environment has no parking place, or this place cannot remove a job: a parking
-            queue can only on the embedded SQS.
+            The environment has no parking place, or it cannot remove a job. A parking queue can
+            only do so on the embedded SQS.
         SQSError
             The request failed.
         """
@@ -794,7 +793,7 @@ class SQSEnv:
         return place
 
     def parking_lane(self) -> "ParkingLane | None":
-        """Return what sends the jobs of the parking queue; None if there is no such queue.
+        """Return the lane that sends the jobs of the parking queue; None if there is no queue.
 
         Raises
         ------
@@ -813,7 +812,7 @@ class SQSEnv:
         return ParkingLane(client, self._queue_of_parked_job, self.events, self.wall_clock)
 
     def _queue_of_parked_job(self, name: str) -> QueueClient | None:
-        """Return the queue that a parked message names; None if it cannot be one of ours.
+        """Return the queue that a parked message names; None if the name cannot be used.
 
         Anyone who can send to the parking queue chooses the name, so it cannot be an address.
         """
@@ -864,8 +863,8 @@ class SQSEnv:
             Stop after this many attempts.
         max_seconds :
             Maximum total time to move the clock, 12 hours if it is not given. This ends a job that
-            always fails and has no dead-letter queue. For jobs that are parked for longer, it must
-            be higher.
+            always fails and has no dead-letter queue. Raise it for jobs that are parked for
+            longer.
 
         Returns
         -------

@@ -130,7 +130,7 @@ class Group(WithGlobals, click.Group):
 
 
 class CommandGroup(Group):
-    """A command of the root that has subcommands."""
+    """A top-level command with subcommands."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)  # click would sort them

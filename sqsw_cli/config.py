@@ -118,7 +118,7 @@ class Config:
                 self._refuse(key, place)
                 if key not in known:
                     raise self._unknown(key, place, known)
-                if key in options:  # otherwise it is of another subcommand
+                if key in options:  # otherwise it belongs to another subcommand
                     param = options[key]
                     defaults[str(param.name)] = self._value(ctx, param, key, place, value)
         return defaults
@@ -203,7 +203,7 @@ class Config:
 
 
 def _of_root(ctx: click.Context) -> click.Context:
-    """Return the context of the command of the root: of the group, for its subcommand."""
+    """Return the context of the top-level command: for a subcommand, that of its group."""
     while ctx.parent is not None and ctx.parent.parent is not None:
         ctx = ctx.parent
     return ctx
@@ -347,7 +347,7 @@ def _wrong_schedule_value(key: str, value: Any) -> str | None:
 
 
 def _is_json(value: Any) -> bool:
-    """Return whether JSON has such a value; TOML also has dates, and numbers without a value."""
+    """Return whether JSON can hold a value; TOML also has dates, infinity and NaN."""
     if isinstance(value, dict):
         return all(map(_is_json, value.values()))
     if isinstance(value, list):

@@ -57,7 +57,7 @@ def open_env(
         Whether to load installed plugins, whether a failing plugin is an error, and a function to
         call with the failure otherwise.
     schedules :
-        Schedules of the loaded jobs, in addition to those of the code. They are not used if neither
+        Schedules for the loaded jobs, in addition to those in the code. They are ignored if neither
         an app nor a plugin was loaded.
 
     Raises

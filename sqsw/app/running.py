@@ -75,8 +75,7 @@ def _refuse_parking(env: SQSEnv, queue_name: str) -> None:
             f"a worker cannot run jobs of the parking queue {queue_name!r}",
             reason="parking",
             why="its messages are jobs of other queues, which are not due yet",
-            next="run a worker on the other queues: it also sends them the parked jobs that are "
-            "due",
+            next="run a worker on the other queues: it also sends the parked jobs that are due",
         )
 
 
@@ -143,8 +142,8 @@ def run_queues(
         their last receive are in these files with their bodies, so only the owner can read them.
         None disables this; a supervisor does the same for its processes.
     schedule, parking :
-        Whether this worker sends the ticks of the schedules, and the parked jobs that are due. With
-        one of them, there can be no queues.
+        Whether this worker sends the ticks of the schedules, and the parked jobs that are due. If
+        it does either, ``shares`` can be empty.
 
     Raises
     ------

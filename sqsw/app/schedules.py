@@ -1,4 +1,4 @@
-"""Schedules of an environment: declare them from a file, look at their ticks, and send one now."""
+"""Declare schedules from a file, list their ticks, and send a tick now."""
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 #: maximum characters of a list of names in an error
 _LIST_LENGTH = 500
 
-#: what was declared from settings, so the same settings can be applied again
+#: the settings that were declared, so the same settings can be applied again
 _declared: "WeakKeyDictionary[SQSEnv, dict[str, ScheduleSettings]]" = WeakKeyDictionary()
 
 
@@ -33,7 +33,7 @@ class Tick(NamedTuple):
     at :
         The instant, in the time zone of the schedule.
     clock_change :
-        How far the clocks of the zone were moved since the tick before; None if they were not.
+        How far the clocks of the zone were moved since the previous tick; None if they were not.
     """
 
     at: datetime
@@ -86,7 +86,7 @@ def _declare(env: SQSEnv, settings: ScheduleSettings) -> None:
 
 
 def _placed(error: SQSError, place: str) -> SQSError:
-    """Return the error with the place of the settings in its text."""
+    """Return the error with the place where the schedule is declared."""
     fields = {"job": error.job} if isinstance(error, TaskNotFound) else {}
     return type(error)(f"{place} cannot be used", why=error.summary, next=error.next, **fields)
 
@@ -150,10 +150,10 @@ def schedule_of(env: SQSEnv, name: str) -> "Schedule":
 
 
 def send_tick(env: SQSEnv, name: str) -> SentMessage:
-    """Send one more tick of a schedule, for this moment, whatever its rule says.
+    """Send an extra tick of a schedule, whose instant is the current time.
 
-    It has a deduplication ID of its own, so SQS does not drop it as a copy of another tick. It
-    waits in the queue behind the ticks that were sent before.
+    It has its own deduplication ID, so SQS does not drop it as a copy of another tick. It waits
+    behind the ticks of the schedule that are already in the queue.
 
     Returns
     -------
@@ -165,7 +165,7 @@ def send_tick(env: SQSEnv, name: str) -> SentMessage:
     ScheduleNotFound
         There is no schedule of this name.
     QueueNotFound, AccessDenied
-        The queue does not exist, or the account cannot send to it.
+        The queue does not exist, or the credentials do not allow sending to it.
     MessageRefused
         SQS would refuse the message, or a send middleware refused it.
     """
@@ -188,12 +188,12 @@ def send_tick(env: SQSEnv, name: str) -> SentMessage:
 
 
 def ticks_of(schedule: "Schedule", after: datetime, until: datetime) -> Iterator[Tick]:
-    """Yield the ticks after a moment, up to and including another one.
+    """Yield the ticks after ``after``, up to and including ``until``.
 
     Parameters
     ----------
     after, until :
-        Aware.
+        Datetimes with a time zone.
     """
     offset: timedelta | None = None
     moment = after.astimezone(UTC)

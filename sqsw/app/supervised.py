@@ -54,7 +54,7 @@ class WorkOrder:
     reload :
         Whether a process reports which files it was loaded from.
     schedule, parking :
-        See :func:`sqsw.app.running.run_queues`; only the first process does either.
+        See :func:`sqsw.app.running.run_queues`. Only the first process does this.
     """
 
     open_env: Callable[[], SQSEnv]

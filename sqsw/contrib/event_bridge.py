@@ -30,13 +30,13 @@ from sqsw.transport.names import is_aws_endpoint, name_of_url, region_of_url
 from sqsw.transport.queue_client import QueueClient
 from sqsw.transport.service_errors import service_errors
 
-#: bytes of a target's input, from the API reference of CreateSchedule's ``Target``, and those of
-#: them that are kept free for the queue URL
+#: the maximum bytes of a target's input, from the API reference of CreateSchedule's ``Target``; and
+#: how many of them are reserved for the queue URL
 MAX_INPUT_BYTES: Final = 262_144
 _URL_BYTES: Final = 512
 
-#: A schedule in the past is refused. The clocks of AWS and this machine can differ, and a call can
-#: be retried, so no schedule is due earlier than in this many seconds.
+#: AWS refuses a schedule in the past. Clocks can differ, and a call can be retried, so every
+#: schedule is due at least this many seconds from now.
 _LEAD_SECONDS: Final = 60
 
 #: schedules in one page of ListSchedules
@@ -50,8 +50,8 @@ _SERVER_ERRORS = ("InternalServerException", "InternalFailure", "ServiceUnavaila
 #: errors after which no other job can be scheduled either
 _FATAL = (AccessDenied, ConnectionFailed, QueueNotFound, SettingsError)
 
-# Patterns of the API reference. A name begins with a letter or a digit, as the name is a part of
-# the path of the request, where a dot would have a meaning.
+# Patterns of the API reference. Here, a name must begin with a letter or a digit, because it is a
+# part of the request path, where a leading dot would have a meaning.
 _NAME = re.compile(r"[0-9a-zA-Z][0-9a-zA-Z_.-]{0,63}")
 _ROLE_ARN = re.compile(r"arn:(aws[a-z-]*):iam::[0-9]{12}:role/[\w+=,.@/-]+", re.ASCII)
 _QUEUE_ARN = re.compile(r"arn:aws[a-z-]*:sqs:[a-z0-9-]+:[0-9]{12}:[a-zA-Z0-9_-]+")
@@ -67,29 +67,29 @@ class _Env(Protocol):
 class EventBridgeScheduler:
     """A parking place that keeps each job in a one-time schedule of Amazon EventBridge Scheduler.
 
-    Pass it as ``SQSEnv(parking=EventBridgeScheduler(role_arn=…))``, one per environment. Workers
-    have nothing to do for the jobs that wait: EventBridge sends each of them to its queue when it
-    is due, as the sender would have done, and then deletes its schedule.
+    Pass it as ``SQSEnv(parking=EventBridgeScheduler(role_arn=…))``, one for each environment. When
+    a job is due, EventBridge sends it to its queue and then deletes the schedule, so workers have
+    nothing to do for jobs that wait.
 
     EventBridge sends a job within the minute after it is due, never before. A job that is due in
     less than a minute is sent when a minute has passed. It can send a job twice, with the same job
     id. Jobs can be canceled and listed.
 
-    Each job takes one CreateSchedule call, in a batch too, of which AWS allows 250 to 5,000 a
+    Each job takes one CreateSchedule call, even in a batch. AWS allows 250 to 5,000 such calls a
     second, depending on the region. The calls use the session, the region and the retries of the
     environment (``retry_max_attempts``, ``retry_mode``). Creating this object imports and connects
     nothing.
 
-    A job cannot be scheduled if it has a binary attribute, has more than 256 KiB as JSON, or
-    contains the text ``<aws.scheduler.``, which EventBridge would replace. The queues of an
-    embedded session cannot be used, since EventBridge does not reach them.
+    A job cannot be scheduled if it has a binary attribute, is larger than 256 KiB as JSON, or
+    contains the text ``<aws.scheduler.``, which EventBridge would replace. It does not work with an
+    embedded session, because EventBridge cannot reach its queues.
 
     Parameters
     ----------
     role_arn :
-        The IAM role with which EventBridge sends the jobs. It trusts ``scheduler.amazonaws.com``
-        and can ``sqs:SendMessage`` to the queues. The program that sends jobs needs
-        ``iam:PassRole`` on it.
+        The IAM role with which EventBridge sends the jobs. It must trust
+        ``scheduler.amazonaws.com``, and allow ``sqs:SendMessage`` on the queues. The program that
+        delays jobs needs ``iam:PassRole`` on it.
     group :
         The schedule group, which must exist. Job ids are unique in a group, so use a group for each
         environment.
@@ -121,7 +121,7 @@ class EventBridgeScheduler:
     ) -> None:
         partition = _partition_of(role_arn)
         if not _NAME.fullmatch(group):
-            why = "it has 1 to 64 letters, digits, hyphens, underscores and periods"
+            why = "a group name has 1 to 64 letters, digits, hyphens, underscores and periods"
             raise SettingsError(
                 f"{group!r} is not a schedule group", setting="group", value=group, why=why
             )
@@ -184,7 +184,7 @@ class EventBridgeScheduler:
             It has no job id or a binary attribute, is too large, or contains a keyword that
             EventBridge would replace.
         SettingsError
-            The queue is of an embedded session.
+            The queue belongs to an embedded session.
         """
         _refuse_embedded(destination.clients)
         if entry_job_id(entry) is None:
@@ -219,8 +219,8 @@ class EventBridgeScheduler:
     def park(self, entry: Entry, destination: QueueClient, due: datetime) -> str:
         """Create the schedule of a job; the parameters are those of :meth:`check`.
 
-        If the same job is already scheduled with this message and time, nothing is done. This is so
-        after a call whose answer was lost.
+        If the same job is already scheduled with this message and time, nothing happens. This is
+        the case after a call whose answer was lost.
 
         Returns
         -------
@@ -276,7 +276,7 @@ class EventBridgeScheduler:
     def park_batch(
         self, entries: Sequence[Entry], destination: QueueClient, dues: Sequence[datetime]
     ) -> list[EntryFailure]:
-        """Create the schedules of several jobs of one queue, one call after the other.
+        """Create the schedules of several jobs of one queue, one after another.
 
         Returns
         -------
@@ -310,12 +310,12 @@ class EventBridgeScheduler:
         due: datetime,
         at: datetime,
     ) -> None:
-        """Refuse a job id that is scheduled, unless that schedule sends the same message in time.
+        """Refuse a job id that has a schedule, unless it sends the same message at this time.
 
         Raises
         ------
         Busy
-            The schedule is gone by now.
+            The schedule no longer exists.
         MessageRefused
             It sends another message, or at another time.
         """
@@ -349,8 +349,8 @@ class EventBridgeScheduler:
         Returns
         -------
         bool
-            Whether there was one. In the minute after a job is due, EventBridge can send it
-            although its schedule was deleted.
+            Whether there was one. In the minute after a job is due, EventBridge can still send it,
+            even if its schedule was deleted.
 
         Raises
         ------
@@ -363,7 +363,7 @@ class EventBridgeScheduler:
             The request failed.
         """
         client = self._client_of_env()
-        # A job id can be the name of a schedule that is not ours.
+        # A schedule of another program can have the job id as its name.
         schedule = self._get(client, job_id) if is_job_id(job_id) else None
         found = schedule and _read(schedule, self._target["Arn"])
         if not found or entry_job_id(found[1]) != job_id:
@@ -402,14 +402,14 @@ class EventBridgeScheduler:
                     continue
                 schedule = self._get_by_name(client, str(summary.get("Name")))
                 job = schedule and self._parked_job(schedule)
-                if job:  # not if it was sent or canceled in the meantime
+                if job:  # it can have been sent or canceled in the meantime
                     yield job
             if not page.get("NextToken"):
                 return
             more = {"NextToken": page["NextToken"]}
 
     def _parked_job(self, schedule: Mapping[str, Any]) -> ParkedJob | None:
-        # Reading jobs needs more modules than sending them.
+        # Reading jobs takes more modules than sending them.
         from sqsw.sqs_manage.message_view import view_message
 
         found = _read(schedule, self._target["Arn"])
@@ -489,7 +489,7 @@ class EventBridgeScheduler:
         return answer
 
     def _explained(self, error: SQSError, doing: str) -> SQSError:
-        """Return the error in words of EventBridge Scheduler, if those of SQS do not fit."""
+        """Return the error in the terms of EventBridge Scheduler, if those of SQS do not fit."""
         text = (error.why or "").lower()
         if error.code in ("ThrottlingException", "ServiceQuotaExceededException"):
             return Busy(
@@ -546,7 +546,7 @@ def _refuse_embedded(clients: ClientSource) -> None:
         raise SettingsError(
             "EventBridge Scheduler cannot send to an embedded SQS",
             setting="parking",
-            why="the service runs on AWS and does not reach queues of this machine",
+            why="the service runs on AWS and cannot reach the queues of this machine",
             next="use a parking queue with an embedded session: SQSEnv(session, parking='parked')",
         )
 
@@ -577,7 +577,7 @@ def _description(entry: Entry, destination: QueueClient) -> str:
 
 
 def _read(schedule: Mapping[str, Any], target_arn: str) -> tuple[datetime, dict[str, Any]] | None:
-    """Return when a schedule is due, and what it sends; None if it is not of :meth:`park`."""
+    """Return when a schedule is due, and what it sends; None if :meth:`park` did not make it."""
     target = schedule.get("Target") or {}
     match = _AT.fullmatch(str(schedule.get("ScheduleExpression")))
     if match is None or target.get("Arn") != target_arn:
@@ -593,7 +593,7 @@ def _read(schedule: Mapping[str, Any], target_arn: str) -> tuple[datetime, dict[
 
 
 def _is_send(sent: object) -> bool:
-    """Return whether these can be parameters of a SendMessage, as :meth:`park` writes them."""
+    """Return whether these can be SendMessage parameters that :meth:`park` wrote."""
     if not isinstance(sent, dict):
         return False
     attributes = sent.get("MessageAttributes")

@@ -43,7 +43,7 @@ class ShutdownPolicy(Protocol):
 
 
 class Companion(Protocol):
-    """Work that goes on next to the jobs of a worker, in a thread of its own.
+    """Work that a worker does next to its jobs, in a thread of its own.
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ class Companion(Protocol):
     def name(self) -> str: ...
 
     def check(self) -> None:
-        """Make the SQS calls of the start. The worker repeats it while SQS does not answer.
+        """Make the SQS calls that the start needs. The worker repeats this until SQS answers.
 
         Raises
         ------
@@ -69,11 +69,11 @@ class Companion(Protocol):
         ...
 
     def close(self) -> None:
-        """Begin nothing new: the worker drains."""
+        """Start nothing new, because the worker drains."""
         ...
 
     def stop(self, deadline: float) -> None:
-        """End the thread by a time of ``sqsw.core.lease_clock``, also if a call hangs."""
+        """Return by a time of ``sqsw.core.lease_clock``, even if a call of the thread hangs."""
         ...
 
 

@@ -175,7 +175,7 @@ class QueueNotFound(SQSError):
     Attributes
     ----------
     reason :
-        ``parking`` if it would be the parking queue, which needs a retention of 14 days.
+        ``parking`` if the parking queue is missing, which needs a retention of 14 days.
     location :
         The embedded SQS that was asked.
     account :

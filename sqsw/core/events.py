@@ -436,7 +436,7 @@ class ParkedFailed(Event):
 class TickSent(Event):
     """SQS accepted the tick of a schedule for the instant ``at`` (UTC).
 
-    Every worker sends every tick, and SQS keeps one of them.
+    Every worker sends each tick, and SQS keeps one copy.
     """
 
     schedule: str
@@ -460,8 +460,8 @@ class TickMissed(Event):
     count :
         The number of ticks, at most 10,000.
     reason :
-        ``late``: their time was over when the worker could send them. ``failed``: SQS did not
-        accept them in time. ``started``: the last tick that was due before the worker started.
+        ``late``: it was too late when the worker could send them. ``failed``: SQS did not accept
+        them in time. ``started``: the last tick that was too old to send when the worker started.
     error :
         With ``failed``: the last error.
     """
@@ -477,7 +477,7 @@ class TickMissed(Event):
 
 @record(repr=False, eq=False)
 class TickSkipped(MessageEvent):
-    """A tick of a schedule with ``overlap="skip"`` did not run: the next one was due already."""
+    """A tick of a schedule with ``overlap="skip"`` did not run: the next one was already due."""
 
     @property
     def schedule(self) -> str:

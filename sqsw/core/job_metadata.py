@@ -26,12 +26,12 @@ MAX_ATTEMPTS = 1_000_000
 #: the numbers that it can have, with their maximum
 _NUMBERS = {"due": 253_402_300_799_999, "attempts": MAX_ATTEMPTS}
 
-#: the values that are written as they are: these numbers, and texts like job ids
+#: the keys whose values are written unchanged: these numbers, and texts like job ids
 _PLAIN_KEYS = ("copy_of", "due", "to", "group", "dedup", "attempts", "schedule", "at")
 
 
 class Carrier(Protocol):
-    """A received message, as far as its metadata needs it."""
+    """The part of a received message that holds its metadata."""
 
     @property
     def message_id(self) -> str: ...
@@ -111,7 +111,7 @@ def read_metadata(text: str | None) -> JobMetadata:
 
 def read_attempts(text: str | None) -> int:
     """Return the attempts of a job before it was parked, from the text of the attribute."""
-    if text is None or '"attempts"' not in text:  # of nearly all messages, and json takes longer
+    if text is None or '"attempts"' not in text:  # nearly all messages; parsing JSON takes longer
         return 0
     return read_metadata(text).attempts or 0
 

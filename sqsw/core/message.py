@@ -122,8 +122,8 @@ class Message:
     def attempt(self) -> int:
         """The number of this attempt of its job, from 1.
 
-        It counts receives and further tries of this message, and the attempts before the job was
-        parked.
+        It counts the receives of this message, further tries in the worker, and the attempts before
+        the job was parked.
         """
         return self.receive_count + self.tries - 1 + self.earlier_attempts
 

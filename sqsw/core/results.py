@@ -24,7 +24,7 @@ class ProcessingResult:
     max_attempts :
         Attempts after which the job is not tried again; None for the number of its queue.
     skipped :
-        True: the job did not run, because it is outdated. Its message is deleted.
+        Whether the job did not run because it is outdated. Its message is deleted.
     """
 
     success: bool
@@ -38,7 +38,7 @@ class ProcessingResult:
 #: the result of every job that succeeds: one shared object
 SUCCEEDED = ProcessingResult(True)
 
-#: the result of every job that is outdated
+#: the result of every outdated job
 SKIPPED = ProcessingResult(True, skipped=True)
 
 

@@ -68,7 +68,7 @@ class RetryHorizon:
         is_fifo: bool,
         horizon_of: Callable[[int], "RetryHorizon"],
     ) -> Iterator[tuple[RetryReason, str, str]]:
-        """Find what can dead-letter jobs too early, or shortens their waits.
+        """Find what can dead-letter jobs too early, or what shortens their waits.
 
         A small ``max_attempts`` is not a problem: it is a decision about one job.
 

@@ -148,9 +148,10 @@ class ScheduleSettings:
     args :
         The arguments of the job. They must be JSON.
     overlap :
-        What happens if a tick starts when a newer one is due: ``wait`` runs it, ``skip`` does not.
+        What happens to a tick that starts when the next one is already due: ``wait`` runs it,
+        ``skip`` drops it.
     place :
-        Where it is declared, for errors. None: errors give only its name.
+        Where it is declared, for error messages; None if unknown.
     """
 
     name: str

@@ -206,12 +206,12 @@ class LocalEngine:
     ) -> bool:
         """Delete a message by its ID, even if it is delayed.
 
-        The time grows with the number of messages in the queue.
+        This reads the whole queue, so it takes longer in a long one.
 
         Parameters
         ----------
         in_flight :
-            Also delete a message in flight, which a receiver has.
+            Whether to delete a message in flight, which a receiver holds.
 
         Returns
         -------

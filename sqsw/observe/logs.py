@@ -286,7 +286,7 @@ class LogListener:
         )
 
     def tick_missed(self, event: TickMissed) -> None:
-        """Log this as information at the start, when another worker may have sent the tick."""
+        """Use the level info for the start of a worker: another one may have sent the tick."""
         name, level = _LINES[TickMissed]
         error: dict[str, Any] = {}
         if event.error is not None:

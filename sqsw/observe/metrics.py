@@ -99,7 +99,7 @@ class Metrics:
         )
         self._parked_failures: Counter = Counter(
             "sqsw_parked_failures",
-            "Reasons why parked jobs could not be sent, each once until its queue gets a job.",
+            "Failures to send parked jobs; each reason counts once until the queue gets a job.",
             registry=registry,
         )
         self._receives: Counter = Counter(
@@ -119,7 +119,7 @@ class Metrics:
         )
         self._ticks: Counter = Counter(
             "sqsw_ticks",
-            "Ticks of schedules: sent and missed by this worker, and skipped unrun.",
+            "Ticks of schedules that this worker sent, missed, or skipped.",
             ["schedule", "outcome"],
             registry=registry,
         )

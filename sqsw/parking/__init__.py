@@ -1,1 +1,1 @@
-"""Long delays: jobs that are due later than SQS can delay a message wait in a parking place."""
+"""Long delays: a parking place keeps jobs that SQS cannot delay for long enough."""

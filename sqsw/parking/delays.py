@@ -30,8 +30,8 @@ def delay_entry(
 ) -> datetime | None:
     """Set the delay of an entry if SQS can delay it; otherwise return when the job is due.
 
-    SQS delays a message of a standard queue by up to 15 minutes, and no single message of a FIFO
-    queue.
+    SQS delays a message of a standard queue by up to 15 minutes. It cannot delay a single message
+    of a FIFO queue.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def delay_entry(
     run_at :
         An aware time instead of a delay. A time in the past means now.
     can_park :
-        Whether the environment has a parking place. If it has, a delay can be up to 366 days.
+        Whether the environment has a parking place. If it does, a delay can be up to 366 days.
     now :
         Seconds since 1970.
 

@@ -1,6 +1,6 @@
-"""Convert the entry of a job to that of a parked message, and back.
+"""Convert the entry of a job to the entry of a parked message, and back.
 
-A parked message has the body and the attributes of its job. Only the attribute ``Sqsw`` has more
+A parked message has the body and the attributes of its job. Only the attribute ``Sqsw`` gets more
 keys: ``due`` and ``to``, and ``group`` and ``dedup`` if the job has them.
 """
 
@@ -54,8 +54,8 @@ def parked_entry(entry: Entry, destination: QueueClient, due: datetime, now: flo
     due :
         When the job must be sent there: an aware time.
     now :
-        The time in seconds since 1970. SQS delays the message by up to 15 minutes of the wait, so
-        it need not be received and hidden for them.
+        The time in seconds since 1970. SQS delays the message for the first 15 minutes of the wait,
+        so no worker has to receive and hide it in that time.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def parked_entry(entry: Entry, destination: QueueClient, due: datetime, now: flo
     due_ms = to_milliseconds(due)
     keys = {
         "due": due_ms,
-        # An ARN is the name of its queue in the environment.
+        # In the environment, a queue with an ARN is named by the ARN.
         "to": _checked("the queue name", destination.arn or destination.name),
         "group": _checked("the message group", entry.get("MessageGroupId")),
         "dedup": _checked("the deduplication ID", entry.get("MessageDeduplicationId")),
@@ -99,7 +99,7 @@ def parked_entry(entry: Entry, destination: QueueClient, due: datetime, now: flo
 
 
 def due_entry(message: Message, destination: QueueClient) -> Entry:
-    """Return the entry that sends a parked job to its queue, as it would have been sent there."""
+    """Return the entry that sends a parked job to its queue, as if it had not been parked."""
     metadata, job_id = metadata_of(message), job_id_of(message)
     entry = entry_to_resend(message, destination)
     if metadata.group is not None:

@@ -1,11 +1,11 @@
 """Sends parked jobs to their queues when they are due.
 
-The lane receives ten messages, and keeps none: it hides those that are not due yet, for 12 hours at
-most, with one call for all of them. So a message costs about four calls a day if it waits alone,
-and a tenth of that among others that are due at the same time.
+The lane receives up to ten messages at a time, and holds none of them: it hides those that are not
+due yet, with one call, for at most 12 hours. So a message costs about four calls a day if it waits
+alone, and a tenth of that if it waits with nine others that are due at the same time.
 
-A message is deleted only after SQS accepted its copy, in its queue or in the parking queue. A crash
-in between can leave both, with the same job id.
+A message is deleted only after SQS accepted its copy, in the queue of its job or in the parking
+queue. A crash in between can leave both, with the same job id.
 """
 
 import threading
@@ -63,8 +63,8 @@ _FARTHEST = MAX_DELAY + timedelta(days=1)
 #: bounds in seconds.
 _FIRST_RETRY, _LAST_RETRY, _RETRY_PART = 15, 900, 0.5
 
-#: seconds until the later messages of a group are sent, after an earlier one was refused. They are
-#: few, so they are not received together again.
+#: Seconds until the later messages of a group are sent, after an earlier one was refused. This is
+#: short, so they are not received together again.
 _BEHIND_SECONDS = 1
 
 #: seconds to wait after a receive that failed, the first time and at most
@@ -88,13 +88,13 @@ class ParkingLimits:
     lease_seconds :
         How long a received message is hidden while the lane handles it.
     hide_seconds :
-        How long a message that is not due is hidden at most. SQS counts its limit of 12 hours from
-        the receive, so this is less.
+        How long a message that is not due is hidden at most. It is less than 12 hours, because SQS
+        counts its limit from the receive.
     renew_seconds :
-        The age at which a message is sent again, so the retention of 14 days does not end it.
+        The age at which a message is sent again, before its retention of 14 days ends.
     most_in_flight :
-        Above so many messages in flight, messages are sent again with a delay instead of being
-        hidden. SQS's limit is 120,000.
+        The number of messages in flight above which messages are sent again with a delay instead of
+        being hidden. SQS's limit is 120,000.
     """
 
     lease_seconds: int = 60
@@ -105,7 +105,7 @@ class ParkingLimits:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Parked:
-    """A parked job in hand; ``due`` in milliseconds since 1970."""
+    """A parked job that was received; ``due`` in milliseconds since 1970."""
 
     message: Message
     destination: QueueClient
@@ -122,8 +122,8 @@ class ParkingLane:
     client :
         The parking queue.
     resolve :
-        Returns the queue with a name that a message gives; None if no job can be sent there. The
-        messages can come from anyone who can send to the parking queue.
+        Returns the queue that a message names; None if no job can be sent there. Anyone who can
+        send to the parking queue can write such a message.
     events :
         Gets ``ParkedSent``, ``ParkedFailed`` and ``QueueWarning``; ``ReceiveError`` if a call
         failed, and ``ReceiveDone`` when calls succeed again.
@@ -144,7 +144,7 @@ class ParkingLane:
         self._events = events
         self._clock = clock
         self._limits = limits
-        #: messages whose copy was accepted, and which could not be deleted
+        #: messages whose copy was accepted, but which could not be deleted
         self._accepted: dict[str, None] = {}
         self._reported: dict[tuple[str, str], None] = {}
         #: messages in flight at the last count, and those that were hidden since
@@ -163,7 +163,7 @@ class ParkingLane:
     # -- companion -------------------------------------------------------------------------------
 
     def check(self) -> None:
-        """Check that the parking queue exists and keeps the jobs.
+        """Check that the parking queue exists and that its settings keep the jobs.
 
         Raises
         ------
@@ -180,7 +180,7 @@ class ParkingLane:
         kept = int(attributes.get("MessageRetentionPeriod", MAX_RETENTION_SECONDS))
         if kept < MAX_RETENTION_SECONDS:
             raise SettingsError(
-                f"the parking queue {self.name!r} keeps messages {format_duration(kept)} only",
+                f"the parking queue {self.name!r} keeps messages for only {format_duration(kept)}",
                 reason="parking_settings",
                 value=self.name,
                 why="SQS would delete jobs that wait longer",
@@ -191,7 +191,7 @@ class ParkingLane:
                 f"the parking queue {self.name!r} has a dead-letter queue",
                 reason="parking_settings",
                 value=self.name,
-                why="a parked job is received every 12 hours, so SQS would move it there",
+                why="workers receive a parked job every 12 hours, so SQS would move it there",
                 next="remove its RedrivePolicy",
             )
         self._note_in_flight(attributes)
@@ -204,18 +204,18 @@ class ParkingLane:
         self._thread = thread
 
     def close(self) -> None:
-        """Receive no more; what was received is still handled."""
+        """Receive no more messages; those that were received are still handled."""
         self._closing.set()
 
     def stop(self, deadline: float) -> None:
         """Wait until ``deadline``, in seconds of ``sqsw.core.lease_clock``, for calls under way.
 
-        A receive is not waited for: SQS hides what it brings for a minute.
+        It does not wait for a receive: SQS hides the messages of that receive for only a minute.
         """
         self._closing.set()
         thread, self._thread = self._thread, None
         while thread is not None and thread.is_alive() and lease_time() < deadline:
-            # Again and again: a receive that is still on its way cannot be ended yet.
+            # Repeat it: a receive whose request is still on its way cannot be ended yet.
             if self._is_polling and not self.client.end_polls():
                 return
             thread.join(0.02)
@@ -254,7 +254,7 @@ class ParkingLane:
         Raises
         ------
         SQSError
-            A call failed. The others were made all the same.
+            A call failed. The other calls were still made.
         """
         messages = self._receive(wait_seconds)
         if not messages:
@@ -305,10 +305,10 @@ class ParkingLane:
     def _sort(
         self, messages: Sequence[Message], now: int
     ) -> tuple[list[list[_Parked]], list[tuple[Message, int]], list[tuple[Message, int]]]:
-        """Return the due jobs by destination, and the others with the seconds until they are due.
+        """Return the due jobs by destination, and the others with the seconds to hide them.
 
-        The last ones are messages that are not parked jobs. A job whose queue is unknown here waits
-        too: other releases of the app can know it.
+        The last list has the messages that are not parked jobs. A job whose queue is unknown here
+        waits too, because another release of the app may know the queue.
         """
         due: dict[str, list[_Parked]] = {}
         waiting: list[tuple[Message, int]] = []
@@ -382,7 +382,7 @@ class ParkingLane:
         refusals: Mapping[int, tuple[str, str]],
         now: int,
     ) -> None:
-        """Hide jobs that their queue refused, the longer the later they are."""
+        """Hide jobs that their queue refused: the later a job is, the longer."""
         if not refusals:
             self._forget(queue_name)
             return
@@ -408,7 +408,7 @@ class ParkingLane:
     def _hide(self, waits: Sequence[tuple[Message, int]]) -> None:
         waits = [(message, seconds) for message, seconds in waits if _is_held(message)]
         if waits:
-            # Those that SQS does not hide come again when their lease ends.
+            # A message that SQS does not hide comes back when its lease ends.
             failures = self.client.change_visibility_batch(waits)
             self._hidden += len(waits) - len(failures)
 
@@ -445,7 +445,7 @@ class ParkingLane:
         self._delete(messages)
 
     def _delete(self, messages: Sequence[Message]) -> None:
-        # Not only those with a lease: their copies exist, so no one needs them any more.
+        # Even those whose lease has ended: their copies exist, so they are no longer needed.
         if messages:
             failed = {failure.index for failure in self.client.delete_batch(messages)}
             for index, message in enumerate(messages):
@@ -455,7 +455,7 @@ class ParkingLane:
     # -- messages in flight ----------------------------------------------------------------------
 
     def _count_in_flight(self) -> None:
-        """Read the number of messages in flight, after it can have changed by a hundredth."""
+        """Read the number of messages in flight, if it can have changed by a hundredth."""
         now = self._clock()
         is_due = abs(now - self._counted_at) >= _COUNT_SECONDS
         if is_due and (self._is_crowded or self._hidden >= self._limits.most_in_flight // 100):
@@ -512,6 +512,6 @@ def _seconds_to_retry(due: int, now: int) -> int:
 def _is_held(message: Message) -> bool:
     """Return whether no other receiver can have the message yet.
 
-    A call can hang for longer than the lease. Then another lane has the rest of the batch.
+    A call can hang for longer than the lease. Then another lane may have the rest of the batch.
     """
     return message.lease.sure_until > lease_time()

@@ -1,4 +1,4 @@
-"""Where jobs wait that are due later than SQS can delay a message."""
+"""Parking places: they keep jobs that SQS cannot delay for long enough."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -116,7 +116,7 @@ class ParkingPlace(Protocol):
         ...
 
     def cancel(self, job_id: str) -> bool:
-        """Forget a job that waits.
+        """Remove a job that waits.
 
         Returns
         -------

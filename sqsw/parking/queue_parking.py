@@ -24,15 +24,14 @@ from sqsw.transport.batches import Entry, EntryFailure, split_entries
 from sqsw.transport.queue_client import QueueClient
 from sqsw.transport.sending import all_failed, send_entries
 
-#: how often a job is looked for when it is cancelled, and the seconds between two looks
+#: how often ``cancel`` looks for a job, and the seconds in between
 _TRIES, _PAUSE_SECONDS = 20, 0.05
 
 
 class QueueParking:
-    """A :class:`~sqsw.parking.places.ParkingPlace` that is a queue.
+    """The parking queue as a :class:`~sqsw.parking.places.ParkingPlace`.
 
-    The workers of the environment send its jobs to their queues when they are due; see
-    ``sqsw.parking.parking_lane``.
+    Workers send its jobs to their queues when they are due; see ``sqsw.parking.parking_lane``.
 
     Parameters
     ----------
@@ -47,7 +46,7 @@ class QueueParking:
         self._clock = clock
 
     def check(self, entry: Entry, destination: QueueClient, due: datetime) -> None:
-        """Refuse a job that has no room for the time at which it is due, and for its queue."""
+        """Refuse a job whose message has no room for its due time and its queue."""
         parked_entry(entry, destination, due, self._clock())
 
     def park(self, entry: Entry, destination: QueueClient, due: datetime) -> str:
@@ -87,8 +86,8 @@ class QueueParking:
     def cancel(self, job_id: str) -> bool:
         """Delete a job; only the embedded SQS can find it.
 
-        If the job is due and a worker has received it, the worker gets a second to send it. A job
-        that it could not send by then is deleted.
+        If the job is due and a worker has received it, the worker has one second to send it. If it
+        does not, the job is deleted.
 
         Parameters
         ----------
@@ -102,7 +101,7 @@ class QueueParking:
         """
         was_deleted = False
         for attempt in range(_TRIES):
-            # Again and again: a worker that renews the job leaves a copy of it.
+            # Look again, because a worker may have renewed the job, which leaves a copy of it.
             found = [each for each in self._messages("cancel a job in") if _has_id(each, job_id)]
             if not found:
                 break
@@ -115,7 +114,7 @@ class QueueParking:
         return was_deleted
 
     def list(self) -> Iterator[ParkedJob]:
-        """Yield the jobs, also those that a worker hides; only the embedded SQS can show them.
+        """Yield the jobs, including hidden ones; only the embedded SQS can list them.
 
         Raises
         ------
@@ -127,7 +126,7 @@ class QueueParking:
 
     def _messages(self, doing: str) -> Iterator[Message]:
         try:
-            # First, because a queue of AWS would be looked up.
+            # Check this first: peek() would look up a queue on AWS.
             messages = self.client.peek(hidden=True) if self.client.is_embedded else None
         except QueueNotFound as error:
             raise missing_parking_queue(error) from error.__cause__
@@ -143,7 +142,7 @@ class QueueParking:
         return SettingsError(
             f"cannot {doing} the parking queue {self.client.name!r}",
             reason="parking",
-            why="a queue of AWS can neither find a message by its content nor list its messages",
+            why="SQS on AWS can neither search nor list the messages of a queue",
             next="use SQSEnv(parking=EventBridgeScheduler(…)), which can do both; or the embedded "
             "SQS",
         )
@@ -154,7 +153,7 @@ def _has_id(message: Message, wanted: str) -> bool:
 
 
 def _parked_job(message: Message) -> ParkedJob | None:
-    """Return what a message tells of its job; None if it is not a parked job."""
+    """Return the parked job in a message; None if it is not one."""
     metadata = parked_metadata(message)
     if metadata.due is None or metadata.to is None:
         return None
@@ -174,7 +173,7 @@ def _arguments(message: Message) -> dict[str, Any] | None:
         return None
     try:
         arguments = unpack_job(message).job_kwargs  # accepts all content types except pickle
-        json.dumps(arguments, allow_nan=False)  # JSON has no NaN, and depth has limits
+        json.dumps(arguments, allow_nan=False)  # raises for NaN and for deep nesting
     except (DecodeError, ContentTypeRefused, ValueError, RecursionError):
         return None
     return arguments
@@ -183,7 +182,7 @@ def _arguments(message: Message) -> dict[str, Any] | None:
 def missing_parking_queue(error: QueueNotFound) -> QueueNotFound:
     """Return the error for a parking queue that does not exist.
 
-    It suggests a queue that keeps messages for 14 days. With SQS's default of four days, SQS would
+    It suggests a queue that keeps messages for 14 days. With its default of four days, SQS would
     delete jobs before they are due.
     """
     cure = f"create it: create_parking_queue(env, {error.queue!r})"

@@ -176,7 +176,8 @@ class GenericQueue(ABC):
     def retry_parking(self) -> "ParkingPlace | None":
         """Where jobs wait if their next attempt is more than twelve hours away.
 
-        None: they stay hidden for twelve hours. On a FIFO queue, they would lose their place.
+        If it is None, they stay hidden for twelve hours. On a FIFO queue it is always None, because
+        parked jobs would lose their place in the order.
         """
         return None if self.client.is_fifo else self.env.parking_place
 
@@ -233,8 +234,8 @@ class GenericQueue(ABC):
 
     def _parking_place(self) -> "ParkingPlace":
         place = self.env.parking_place
-        if place is None:  # it was, when the delay was checked
-            raise SettingsError("the environment has no parking place any more")
+        if place is None:  # there was one when the delay was checked
+            raise SettingsError("the environment no longer has a parking place")
         return place
 
     def _complete(

@@ -225,7 +225,7 @@ class JobQueue(GenericQueue):
         self.refuse_other(job_name, processor.fn)
         if job_name not in self.processors:
             self.processors[job_name] = processor.copy(queue=self)
-            self.processors[job_name].ticks = None  # its schedules belong to the other queue
+            self.processors[job_name].ticks = None  # the schedules belong to the other queue
             self.sources[job_name] = self.env.registration_source
 
     def _backoff_policies(self) -> Mapping[str | None, Backoff]:

@@ -26,7 +26,7 @@ P = ParamSpec("P")
 
 
 class PeriodicEnv(Protocol):
-    """The environment, as far as its schedules need it."""
+    """The part of the environment that schedules use."""
 
     codec: str
     schedules: dict[str, Schedule]
@@ -39,9 +39,9 @@ class PeriodicEnv(Protocol):
 
 @dataclass(frozen=True)
 class Plan:
-    """What is known of a schedule before its function is; see :class:`Schedule`.
+    """A schedule whose function is not known yet; see :class:`Schedule`.
 
-    ``name`` is None if the schedule has the name of the job.
+    If ``name`` is None, the schedule gets the name of the job.
     """
 
     rule: Rule
@@ -54,7 +54,7 @@ class Plan:
 
 
 def add_schedule(env: PeriodicEnv, plan: Plan, fn: Callable[P, object]) -> AsyncTask[P]:
-    """Register a function, or the function of a task, with a schedule. An error registers nothing.
+    """Register a function, or the function of a task, with a schedule; on an error, nothing.
 
     Raises
     ------
@@ -125,7 +125,7 @@ def _name_of(function: Callable[..., Any]) -> str:
     if name is None:
         raise SettingsError(
             f"{function!r} cannot get a schedule",
-            why="it has no __name__ for the job",
+            why="it has no __name__ that could name the job",
             next="name the job with env.task(queue=…, job_name=…), and decorate that task",
         )
     return check_job_name(name)
@@ -148,7 +148,7 @@ def _check_args(
 
 def _ticks_of(env: PeriodicEnv, queue: JobQueue, job_name: str) -> JobTicks:
     processor = queue.processors[job_name]
-    # What a processor_maker makes need not have the attribute.
+    # A processor from a processor_maker may lack the attribute.
     ticks = getattr(processor, "ticks", None)
     if not isinstance(ticks, JobTicks):
 

@@ -109,7 +109,7 @@ def work_queues(
     load :
         Finds the functions of jobs in the pool processes; None: by the modules that they are in.
     companions :
-        Start and stop with the worker. With one of them, there can be no queues.
+        They start and stop with the worker. If there are any, ``queues`` can be empty.
 
     Raises
     ------

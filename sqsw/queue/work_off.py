@@ -28,7 +28,7 @@ class WorkedQueue(Protocol):
 
 
 class ParkedJobs(Protocol):
-    """All that is needed of a parking lane."""
+    """The part of a parking lane that ``work_off`` uses."""
 
     @property
     def client(self) -> QueueClient: ...

@@ -1,4 +1,4 @@
-"""What a worker does with the ticks of a job: it reads their instant, and drops outdated ones."""
+"""The schedules of a job in a worker: read the instant of a tick, and find outdated ticks."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
@@ -17,7 +17,7 @@ class JobTicks:
     Parameters
     ----------
     clock :
-        The time that says which instants are due.
+        Returns the time in seconds since 1970, which decides what is due.
     """
 
     def __init__(self, clock: WallClock) -> None:
@@ -25,14 +25,13 @@ class JobTicks:
         self._schedules: dict[str, Schedule] = {}
 
     def add(self, schedule: Schedule) -> None:
-        """Take in a schedule of this job."""
+        """Add a schedule of this job."""
         self._schedules[schedule.name] = schedule
 
     def is_outdated(self, message: Message) -> bool:
-        """Return whether a message is a tick with ``overlap="skip"`` whose successor is due.
+        """Return whether a message is a tick with ``overlap="skip"``, and the next tick is due.
 
-        A dead letter that is worked in place, or was moved back to the queue, runs, whatever the
-        time.
+        Dead letters are never outdated, even after they were moved back to the queue.
         """
         known = metadata_of(message)
         schedule = self._schedules.get(known.schedule or "")
@@ -43,19 +42,19 @@ class JobTicks:
             return False
         try:
             successor = schedule.rule.next_after(at)
-        except OverflowError:  # a forged instant at the end of time
+        except OverflowError:  # a forged instant at the end of the calendar
             return False
         return successor.timestamp() <= self._clock()
 
     def with_instant(self, message: Message, job_kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Return the arguments with ``at`` as an aware datetime in the zone of the schedule.
 
-        A tick from a release whose function had no ``at`` gets it from the metadata.
+        If an older release of the app sent the tick without ``at``, it comes from the metadata.
 
         Raises
         ------
         DecodeError
-            ``at`` is a text, but not a datetime in ISO 8601.
+            ``at`` is a string, but not a datetime in ISO 8601.
         """
         known = metadata_of(message)
         schedule = self._schedules.get(known.schedule or "") or next(iter(self._schedules.values()))

@@ -1,12 +1,12 @@
 """The rules of schedules: when their ticks are due.
 
 A rule has no state, so all workers compute the same instants. Cron fields are matched against the
-wall clock of a time zone, with the behavior of Debian's cron when the clock changes:
+wall clock of a time zone. When the clock changes, rules behave like Debian's cron:
 
-* A time that is skipped in spring runs at the first moment after the gap. A time that is repeated
-  in autumn runs once, the first time.
-* If the minute or the hour begins with ``*``, the rule follows the wall clock: skipped times do not
-  run, and repeated times run twice.
+* For a time that the clock skips in spring, the tick is due at the first moment after the gap. For
+  a time that it repeats in autumn, one tick is due, the first time.
+* If the minute or the hour begins with ``*``, the rule follows the wall clock: no tick is due at a
+  skipped time, and two are due at a repeated one.
 """
 
 from collections.abc import Callable, Iterator
@@ -36,7 +36,7 @@ class Rule(Protocol):
         ...
 
     def last_before(self, moment: datetime) -> datetime | None:
-        """Return the last instant that is not after an aware datetime, in UTC; None: no such."""
+        """Return the last instant at or before an aware datetime, in UTC; None if there is none."""
         ...
 
 
@@ -75,7 +75,7 @@ class EveryRule:
         return _EPOCH + ((moment - _EPOCH) // self.every + 1) * self.every
 
     def last_before(self, moment: datetime) -> datetime | None:
-        """Return the last instant that is not after an aware datetime, in UTC."""
+        """Return the last instant at or before an aware datetime, in UTC."""
         return _EPOCH + (moment - _EPOCH) // self.every * self.every
 
     def __repr__(self) -> str:
@@ -95,9 +95,9 @@ def _bad_interval(every: object) -> SettingsError:
 
 
 class _Moments(NamedTuple):
-    """The moments at which clocks of a zone show one time.
+    """The moments when the clocks of a zone show a given time.
 
-    ``earliest`` and ``latest`` grow with the time, also for times that a zone skips.
+    ``earliest`` and ``latest`` increase with the time, even across times that the zone skips.
     """
 
     instants: tuple[datetime, ...]
@@ -142,7 +142,7 @@ class CronRule:
 
     def next_after(self, moment: datetime) -> datetime:
         """Return the first instant after an aware datetime, in UTC."""
-        # If clocks go back today, times that they have shown already come again.
+        # If clocks go back during the next day, they repeat times before this one.
         back = max(_ZERO, self._offset(moment) - self._offset(moment + _DAY))
         found: datetime | None = None
         for time in self._times(self._minute_of(moment) - back):
@@ -152,13 +152,13 @@ class CronRule:
             for instant in moments.instants:
                 if instant > moment and (found is None or instant < found):
                     found = instant
-        if found is None:  # the constructor has found one
+        if found is None:  # only at the end of the calendar: the constructor found one
             raise OverflowError(f"{self.text!r} has no instant after {moment}")
         return found
 
     def last_before(self, moment: datetime) -> datetime | None:
-        """Return the last instant that is not after an aware datetime, in UTC; None: no such."""
-        # If clocks went back today, they have shown later times before.
+        """Return the last instant at or before an aware datetime, in UTC; None if there is none."""
+        # If clocks went back during the last day, they showed later times before that.
         ahead = max(_ZERO, self._offset(moment - _DAY) - self._offset(moment))
         found: datetime | None = None
         for time in self._times(self._minute_of(moment) + _MINUTE + ahead, reverse=True):

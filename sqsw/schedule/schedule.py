@@ -1,4 +1,4 @@
-"""Schedules: the jobs that are sent again and again, and when."""
+"""Schedules: which jobs are sent repeatedly, and when."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -39,12 +39,12 @@ class PackTick(Protocol):
 
 @dataclass(frozen=True)
 class Schedule:
-    """A job that is sent whenever its rule says so.
+    """A job that workers send at the instants of a rule.
 
     Attributes
     ----------
     name :
-        The name, which is the message group of its ticks.
+        The name, which is also the message group of its ticks.
     rule :
         When its ticks are due.
     zone :
@@ -86,8 +86,8 @@ class Schedule:
     def entry(self, at: datetime, pack: PackTick) -> Entry:
         """Return the message of a tick.
 
-        All senders make the same deduplication ID for a tick, so SQS keeps one of the messages that
-        they send within five minutes.
+        All workers give a tick the same deduplication ID, so SQS keeps one of the copies that they
+        send within five minutes.
 
         Parameters
         ----------
@@ -119,7 +119,7 @@ def rule_of(cron: str | None, every: timedelta | float | None, tz: tzinfo) -> Ru
     Raises
     ------
     SettingsError
-        Not exactly one of ``cron`` and ``every`` is given, or it is not valid.
+        Both or neither of ``cron`` and ``every`` are given, or the value is not valid.
     """
     if (cron is None) == (every is None):
         raise SettingsError(
@@ -131,7 +131,7 @@ def rule_of(cron: str | None, every: timedelta | float | None, tz: tzinfo) -> Ru
 
 
 def zone_name(tz: "str | tzinfo") -> str:
-    """Return the name of a time zone that was given by name or as a ``ZoneInfo``.
+    """Return the name of a time zone, given as a name or a ``ZoneInfo``.
 
     Raises
     ------
@@ -196,7 +196,7 @@ def check_place(name: str, queue_name: str, takes_lists: bool) -> None:
     if not is_fifo(queue_name):
         raise SettingsError(
             f"the schedule {name!r} cannot send to {queue_name!r}",
-            why="only a FIFO queue keeps one of the messages that all workers send for a tick",
+            why="every worker sends each tick, and only a FIFO queue keeps a single copy",
             next="use a queue whose name ends in .fifo, such as cron.fifo",
             setting="queue",
             value=queue_name,

@@ -1,12 +1,12 @@
 """The ticker: sends the ticks of all schedules.
 
-1. find       (the instants that are due, in each schedule's own line)
-2. send       (ten at a time per queue; what fails is sent again until its time is over)
+1. find       (the instants that are due, for each schedule)
+2. send       (ten at a time per queue; failed ticks are sent again until they are too late)
 3. report     (ticks that were sent, and ticks that can no longer be sent)
 
-There is no leader: the ticker of each worker sends every tick, and SQS keeps one, because all of
-them have the same deduplication ID. SQS forgets such an ID after 300 seconds. So a tick that is
-more than 200 seconds late is not sent: it could run twice.
+There is no leader: the ticker of each worker sends every tick, and SQS keeps one copy, because all
+copies have the same deduplication ID. SQS forgets an ID after 300 seconds. So a tick that is more
+than 200 seconds late is not sent: it could run twice.
 """
 
 import heapq
@@ -34,7 +34,7 @@ from sqsw.transport.sending import send_once
 
 logger = SafeLogger(__name__)
 
-#: how late a tick can be sent
+#: how long after its instant a tick can be sent
 LATEST = timedelta(seconds=200)
 
 #: the longest random wait before a tick is sent, in seconds and as a part of its interval
@@ -46,8 +46,8 @@ _FIRST_RETRY_SECONDS, _LAST_RETRY_SECONDS = 0.5, 25.0
 #: the longest sleep in seconds: the wall clock can be set, and the machine can be suspended
 _LONGEST_SLEEP_SECONDS = 1.0
 
-#: how much longer the batches of one step can take, so that a tick can be sent after ``LATEST``.
-#: The last call takes less than a minute, so it ends before SQS forgets the deduplication ID.
+#: how long after ``LATEST`` a later batch of the same step can still be sent. The last call takes
+#: less than a minute, so it ends before SQS forgets the deduplication ID.
 _SEND_TIME = timedelta(seconds=20)
 
 #: how long ``stop`` waits for a send
@@ -63,7 +63,7 @@ _MAX_SPANS = 100
 
 
 class TickQueue(Protocol):
-    """A queue, as far as the ticker needs it."""
+    """The part of a queue that the ticker uses."""
 
     @property
     def name(self) -> str: ...
@@ -77,23 +77,23 @@ class TickQueue(Protocol):
 
 @dataclass(slots=True)
 class _Line:
-    """The ticks of one schedule that wait, and where the ticker is in its instants.
+    """The unsent ticks of one schedule, and how far the ticker has got in its instants.
 
     Attributes
     ----------
     next_at :
-        The first instant that was not looked at.
+        The first instant that is not in ``pending`` yet.
     send_at :
-        When it will be sent, a random moment after it.
+        When its tick will be sent, a random time after the instant.
     since :
         The instants from here to ``next_at`` were sent, or wait in ``pending``.
     spans :
-        Earlier such spans, from before the clock was set back: (first, end). Those that overlap are
-        one.
+        Earlier such spans, from before the clock was set back: (first, end). Overlapping spans are
+        merged.
     pending :
-        The instants that are due and not yet sent.
+        The instants that are due and whose ticks are not sent yet.
     retry_at :
-        When their send is repeated after an error, in seconds of the clock.
+        When they are sent again after an error, in seconds of the clock.
     """
 
     schedule: Schedule
@@ -107,7 +107,7 @@ class _Line:
     error: BaseException | None = None
 
     def end_span(self, end: datetime) -> None:
-        """Remember the instants that were sent so far."""
+        """Remember the instants whose ticks were sent so far."""
         first = self.since
         if first >= end:
             return
@@ -120,7 +120,7 @@ class _Line:
         self.spans = [*apart[1 - _MAX_SPANS :], (first, end)]
 
     def was_sent(self, at: datetime) -> bool:
-        """Return whether an instant was sent before the clock was set back."""
+        """Return whether the tick of an instant was sent before the clock was set back."""
         return any(first <= at < end for first, end in self.spans)
 
 
@@ -131,7 +131,7 @@ class Ticker:
 
     1. Find the instants that are due. Only :meth:`step` does this, in the ticker's thread.
     2. Send their ticks, and repeat failed sends.
-    3. Report each tick that it did not send.
+    3. Report the ticks that it can no longer send.
 
     Parameters
     ----------
@@ -142,8 +142,8 @@ class Ticker:
     events :
         Gets an event for each tick.
     clock :
-        Seconds since 1970. If it has a method ``follow``, as the clock of the embedded SQS has, a
-        move of the clock wakes the ticker.
+        Returns seconds since 1970. If it has a method ``follow``, like the clock of the embedded
+        SQS, the ticker wakes up when a test moves it.
     chance :
         Returns a number from 0 to 1, for the random waits.
     """
@@ -208,14 +208,14 @@ class Ticker:
         self._thread = thread  # after the start: a thread that never started cannot be joined
 
     def close(self) -> None:
-        """Begin no further send. Other workers send the ticks from now on."""
+        """Start no more sends. Other workers send the ticks from now on."""
         self._is_closed = True
         self._wake.set()
 
     def stop(self, deadline: float) -> None:
         """Wait for the thread, but not beyond ``deadline``, a time of ``sqsw.core.lease_clock``.
 
-        A send that hangs is left behind: the thread does not keep the process alive, and other
+        A send that hangs is abandoned: the thread does not keep the process alive, and other
         workers send the tick too.
         """
         self.close()
@@ -232,7 +232,7 @@ class Ticker:
             try:
                 seconds = self.step()
             except Exception:  # without this thread, no tick would be sent
-                logger.exception("the ticks that are due could not be sent")
+                logger.exception("cannot send the ticks that are due")
                 seconds = _LONGEST_SLEEP_SECONDS
         if unfollow is not None:
             unfollow()
@@ -264,7 +264,7 @@ class Ticker:
         return max(0.0, min(wakes, default=float("inf")) - self._clock())
 
     def _first_line(self, schedule: Schedule, moment: datetime) -> _Line:
-        """Begin with the ticks that can still be sent, and report the last one before these."""
+        """Start with the first tick that can still be sent, and report the one before it."""
         before = moment - LATEST - _TINY
         last = schedule.rule.last_before(before)
         if last is not None:
@@ -275,7 +275,7 @@ class Ticker:
         return line
 
     def _set_back(self, line: _Line, moment: datetime) -> None:
-        """Follow a clock that was set back. What was sent is not sent once more."""
+        """Follow a clock that was set back. Ticks that were sent are not sent again."""
         early = [at for at in line.pending if at > moment]
         line.pending = [at for at in line.pending if at <= moment]
         line.end_span(early[0] if early else line.next_at)
@@ -290,7 +290,7 @@ class Ticker:
         line.send_at = line.next_at.timestamp() + self._chance() * longest
 
     def _take_due(self, line: _Line, moment: datetime) -> None:
-        """Put the instants that are due into the line, and report those that are too old."""
+        """Add the instants that are due to ``pending``, and report those that are too old."""
         if line.next_at > moment:
             return
         if line.next_at < moment - LATEST:
@@ -331,7 +331,7 @@ class Ticker:
                         self._postpone(line, error)
 
     def _send_lines(self, queue: TickQueue, lines: list[_Line]) -> None:
-        """Send the ticks of one queue, ten at a time. Lines with a failure leave ``lines``.
+        """Send the ticks of one queue, ten at a time. Remove failed lines from ``lines``.
 
         Raises
         ------
@@ -346,7 +346,7 @@ class Ticker:
                     return
                 continue
             entries = next(split_entries(entry for _, _, entry in packed))
-            # Failed ticks are repeated by later steps, which know when it is too late.
+            # Later steps send failed ticks again, because they check whether it is too late.
             answers, failures = send_once(queue.client, entries, once=True)
             if len(entries) > 1 and sum(each.sender_fault for each in failures) == len(entries):
                 most = 1  # one bad tick can make SQS refuse the whole call
@@ -394,7 +394,7 @@ class Ticker:
     # Duty 3.
 
     def _drop_old(self, line: _Line, latest: timedelta) -> None:
-        """Report the ticks that wait to be sent and are later than ``latest``."""
+        """Drop and report the unsent ticks that are later than ``latest``."""
         oldest = datetime.fromtimestamp(self._clock(), UTC) - latest
         if not line.pending or line.pending[0] >= oldest:
             return
@@ -419,7 +419,7 @@ class Ticker:
 
 
 def _instants(rule: Rule, first: datetime, last: datetime) -> Iterator[datetime]:
-    """Yield the instants of a rule from one of them to a moment, both included."""
+    """Yield the instants of a rule from ``first``, which is one, to ``last``, both included."""
     at = first
     while at <= last:
         yield at

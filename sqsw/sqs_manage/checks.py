@@ -94,10 +94,10 @@ class Check:
 
 
 def check_clock(env: ManageEnv, clock: WallClock = time.time) -> Check:
-    """Compare the clock of this machine with the date of an answer of SQS.
+    """Compare the clock of this machine with the date in an answer from SQS.
 
-    Every answer has a date, so the call needs no permission, and a clock that is so wrong that SQS
-    refuses every request is found too.
+    Even a refusal has a date. So the call needs no permission, and works even if SQS refuses every
+    request because the clock is too far off.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ def check_clock(env: ManageEnv, clock: WallClock = time.time) -> Check:
         name,
         "warn" if seconds <= _MAX_CLOCK_SECONDS else "fail",
         f"{format_duration(round(seconds))} {direction} the clock of SQS: schedules send their "
-        "ticks at the wrong time, and AWS refuses requests from 5 minutes on",
+        "ticks at the wrong time, and AWS refuses requests beyond 5 minutes",
         "synchronize the clock of this machine, for example with chrony",
     )
 
@@ -166,7 +166,7 @@ def check_queue(env: ManageEnv, queue_name: str) -> Iterator[Check]:
     ------
     Check
         Its existence, its visibility timeout, its dead-letter queue, how long jobs are retried, and
-        the permissions of the account. For a queue of parked jobs: its existence, its kind, its
+        the permissions of the account. For a parking queue: its existence, its kind, its
         retention, that it has no dead-letter queue, its oldest job, and the permissions.
     """
     queue = env.queue_client(queue_name)
@@ -293,10 +293,10 @@ def _check_parking(env: ManageEnv, report: QueueReport) -> Iterator[Check]:
         yield Check(what, "ok", "14d, and workers renew parked jobs after 12d")
     what = f"{name}: dead letters"
     if target is None:
-        yield Check(what, "ok", "no dead-letter queue, as it must be")
+        yield Check(what, "ok", "no dead-letter queue, as required")
     else:
         detail = (
-            f"go to {name_of_arn(target)}: so do parked jobs, because workers often receive them"
+            f"SQS moves parked jobs to {name_of_arn(target)}, because workers often receive them"
         )
         yield Check(what, "fail", detail, "remove its redrive policy", settings, name)
     yield _check_oldest(env, report)

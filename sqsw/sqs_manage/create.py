@@ -151,7 +151,7 @@ def create_parking_queue(
     attributes, tags :
         Further attributes and tags, as for :func:`create_queue`.
     update, dry_run :
-        As for :func:`create_queue`. An update also removes the redrive policy.
+        As for :func:`create_queue`. An update also removes a redrive policy.
 
     Returns
     -------

@@ -68,7 +68,7 @@ class QueueReport:
         Why its dead letters were given up, most frequent reason first; None if not requested, or if
         reading them would need a receive.
     parked :
-        The number of parked jobs, if it is a queue for them; None for other queues.
+        The number of parked jobs in a parking queue; None for other queues.
     """
 
     name: str
@@ -119,7 +119,7 @@ def list_queues(env: ManageEnv) -> list[QueueReport]:
     """Return all queues with the prefix, sorted by name, without their tags.
 
     This takes one request for every thousand queues, one for each queue, and one for each queue
-    that could hold parked jobs, judging by its settings.
+    whose settings are those of a parking queue, to read its tags.
     """
     urls = queue_urls(env.clients, env.queue_prefix)
     clients = [env.queue_client(url) for url in sorted(urls, key=name_of_url)]
@@ -200,7 +200,7 @@ def _parks(
     client: QueueClient,
     attributes: Mapping[str, str] | None,
 ) -> bool:
-    """Return whether a queue holds parked jobs; ask only for tags of queues that could.
+    """Return whether this is a parking queue; read the tags only if its settings allow it.
 
     ``dead_letters`` has the ARNs of all dead-letter queues.
     """
@@ -248,7 +248,7 @@ def _if_allowed(ask: Callable[[], T]) -> T | None:
 def with_local_ages(env: ManageEnv, reports: Iterable[QueueReport]) -> list[QueueReport]:
     """Return the reports with the age of the oldest visible message, without a receive.
 
-    In a queue of parked jobs, hidden messages count too. Only the embedded SQS reports the age;
+    In a parking queue, hidden messages count too. Only the embedded SQS reports the age;
     elsewhere it stays None.
     """
     return [replace(report, oldest_age_s=_local_age(env, report)) for report in reports]

@@ -28,12 +28,12 @@ class ManageEnv(Protocol):
 
     @property
     def parking_queue(self) -> str | None:
-        """The name of the queue for parked jobs, without the prefix; None if there is none."""
+        """The name of the parking queue, without the prefix; None if there is none."""
         ...
 
     @property
     def parking_place(self) -> "ParkingPlace | None":
-        """Where jobs wait that SQS cannot delay; None if the environment has no such place."""
+        """Where jobs wait that SQS cannot delay for long enough; None if there is no such place."""
         ...
 
     @property

@@ -79,7 +79,7 @@ class QueueRules:
 
 
 class ReadyMessage(NamedTuple):
-    """The parameters of a SendMessage, and when the job is due if it must be parked until then."""
+    """The parameters of a SendMessage, and when the job is due; None if it need not be parked."""
 
     entry: Entry
     due: datetime | None
@@ -155,7 +155,7 @@ class OutgoingMessage:
     run_at: datetime | None = None
 
     def prepare(self, rules: QueueRules, now: float) -> ReadyMessage:
-        """Return the parameters of a SendMessage, and whether the job must be parked.
+        """Return the parameters of a SendMessage, and when the job is due if it must be parked.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""How a queue for parked jobs is recognized, and the settings that it must have."""
+"""Recognize a parking queue; the settings that it must have."""
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
@@ -15,7 +15,7 @@ PARKING_TAGS: Final = {"sqsw": "parking"}
 
 
 def is_parking_queue(env: ManageEnv, name: str, tags: Mapping[str, str] | None) -> bool:
-    """Return whether a queue holds parked jobs: that of the environment, or one with the tag.
+    """Return whether this is a parking queue: that of the environment, or one with the tag.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def is_parking_queue(env: ManageEnv, name: str, tags: Mapping[str, str] | None) 
 
 
 def parked_jobs(env: ManageEnv, queue_name: str) -> "Iterator[ParkedJob]":
-    """Yield the jobs of a parking queue on the embedded SQS, also those that a worker hides.
+    """Yield the jobs of a parking queue on the embedded SQS, including hidden ones.
 
     Parameters
     ----------

@@ -340,7 +340,7 @@ def _requests(destination: QueueClient, picked: Sequence[Match]) -> Iterator[lis
 
 
 def _entry_of(message: Message, destination: QueueClient) -> Entry:
-    """Return the entry that moves a message. The attempts before it was parked end here."""
+    """Return the entry that moves a message. It no longer counts attempts before the parking."""
     entry = entry_to_resend(message, destination)
     if message.earlier_attempts:
         attribute = replace(metadata_of(message), attempts=None).to_attribute()

@@ -147,7 +147,7 @@ class MessageCheck:
         Raises
         ------
         MessageRefused
-            SQS, this queue, or the parking place would not take it.
+            SQS, this queue, or the parking place would refuse it.
         ContentTypeRefused
             There is no codec for its content type.
         """
@@ -185,7 +185,7 @@ def send_messages(
     this in advance. The middlewares of the environment and the queue see each message before it is
     sent. Retryable failures are retried three times. On a FIFO queue, there is one request at a
     time, and a message group stops at its first failure: its remaining messages count as failed, so
-    its order is never broken. Jobs that SQS cannot delay so long go to the parking place.
+    its order is never broken. Jobs that SQS cannot delay for long enough are parked.
 
     Parameters
     ----------

@@ -31,8 +31,8 @@ def work_apart(
     Parameters
     ----------
     work :
-        Runs the jobs of queues; called with the queues, and whether this worker also has the
-        companions. One of them does.
+        Runs the jobs of queues. It gets the queues, and whether this worker also runs the
+        companions, which only one worker does.
     """
 
     def work_one(queue: Queue, tell: Callable[[Event], None]) -> Ending:

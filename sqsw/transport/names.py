@@ -113,13 +113,13 @@ def check_parking_queue_name(name: str) -> str:
     Raises
     ------
     SettingsError
-        It is not the name of a queue, or that of a FIFO queue.
+        It is not the name of a queue, or it is the name of a FIFO queue.
     """
     if not is_plain_queue_name(name):
         raise SettingsError(
             f"{name!r} cannot be the name of a parking queue",
             reason="parking",
-            why="a parking queue is given by its name, of letters, digits, - and _",
+            why="the name of a parking queue has only letters, digits, - and _",
         )
     if is_fifo(name):
         raise SettingsError(

@@ -79,7 +79,7 @@ class QueueClient:
 
     @property
     def clients(self) -> ClientSource:
-        """What makes the calls."""
+        """The source of the client that makes the calls."""
         return self._clients
 
     @property
@@ -242,7 +242,7 @@ class QueueClient:
         Parameters
         ----------
         in_flight :
-            Also delete a message in flight, which a receiver has.
+            Whether to delete a message in flight, which a receiver holds.
         """
         embedded = self._clients.embedded
         if embedded is None:

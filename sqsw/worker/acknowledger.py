@@ -331,7 +331,7 @@ def _hidden_seconds(delivery: Delivery) -> int:
 
 
 def _copy_event(lane: Lane, delivery: Delivery) -> JobDead | JobParked | None:
-    """Return what is published after the copy of a message was accepted."""
+    """Return the event to publish after the copy of a message was accepted."""
     message, job, record = delivery.message, delivery.job, delivery.record
     if record is not None and lane.dead_letter_queue is not None:
         dead_letter_queue = lane.dead_letter_queue

@@ -120,7 +120,7 @@ def _entry_of(delivery: Delivery, client: QueueClient) -> tuple[Entry, bool]:
     for each in records:
         entry = entry_to_resend(message, client)
         job_id = metadata.job_id or message.message_id
-        # The record has the attempts, and a redrive counts them from the beginning.
+        # The record has the attempts, and after a redrive the count starts again.
         sent = replace(
             metadata, job_id=job_id, dead=each, copy_of=message.message_id, attempts=None
         )

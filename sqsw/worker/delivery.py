@@ -35,9 +35,8 @@ class Settlement:
         Why its job is given up: a copy of the message with this record is sent to the dead-letter
         queue first. None if there is nothing to send, or the copy has been sent.
     park_until :
-        When its job must be tried again, in seconds since 1970, if it waits in the parking place:
-        a copy of the message is sent there first. None if there is nothing to send, or the copy has
-        been sent.
+        If the job must be parked: when it must be tried again, in seconds since 1970. None if it
+        need not be parked, or its copy was accepted already.
     is_copied :
         Whether its copy is in the dead-letter queue or in the parking place.
     started :
@@ -121,7 +120,7 @@ class Delivery:
 
     @property
     def park_until(self) -> float | None:
-        """Until when it must be parked, in seconds since 1970; None if it must not."""
+        """Until when it must be parked, in seconds since 1970; None if it need not be parked."""
         return None if self.settlement is None else self.settlement.park_until
 
     @property

@@ -85,7 +85,7 @@ class Dispatcher:
     dead_letters :
         Tells whether messages of jobs that are given up can be sent to a dead-letter queue.
     parked_retries :
-        Tells whether messages of jobs that wait longer than twelve hours can be parked.
+        Decides whether jobs that wait longer than twelve hours can be parked.
     """
 
     def __init__(
@@ -304,9 +304,8 @@ class Dispatcher:
     ) -> Outcome:
         """Decide what follows a failed attempt, and publish its event.
 
-        It is one of: a dead letter, the next attempt in this worker, a long wait in the parking
-        place, or a return to SQS, which delivers the message again or, after its last receive,
-        moves it.
+        It is one of: a dead letter, the next attempt in this worker, the parking place, or a return
+        to SQS, which delivers the message again or, after its last receive, moves it.
         """
         message, job_name = delivery.message, delivery.job.name
         is_registered = delivery.job.is_registered

@@ -420,7 +420,7 @@ class InFlight:
         return returned
 
     def copied(self, delivery: Delivery) -> None:
-        """Note that the copy of a message is in its new queue, and delete the message."""
+        """Note that the copy of a message was accepted, and delete the message."""
         settlement = delivery.settlement
         if settlement is None:
             return
@@ -438,8 +438,8 @@ class InFlight:
     def not_copied(self, delivery: Delivery) -> list[JobRun]:
         """Return a message whose copy was refused for good.
 
-        SQS moves a dead letter after its last receive. A message that was not parked comes back
-        after twelve hours at most, before its backoff is over.
+        SQS moves a dead letter after its last receive. A message that could not be parked comes
+        back before its backoff ends, after at most twelve hours.
 
         Returns
         -------

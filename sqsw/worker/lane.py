@@ -50,7 +50,7 @@ class JobSource(Protocol):
 
 
 class RetryParking(Protocol):
-    """A parking place, as far as long waits between attempts need it.
+    """The part of a parking place that long backoffs use.
 
     See ``sqsw.parking.places.ParkingPlace``.
     """
@@ -105,9 +105,9 @@ class Lane:
         Keeps messages whose backoff is longer than twelve hours; None if they stay hidden for
         twelve hours instead.
     wall_clock :
-        The time by which they become due.
+        Returns the time in seconds since 1970, for when parked messages are due.
     is_warned_of_long_backoff :
-        Whether the start of the worker has warned that waits are shortened to twelve hours.
+        Whether the worker warned at its start that waits are shortened to twelve hours.
     is_fifo :
         Whether the worker must keep the order within a message group.
     """
@@ -151,7 +151,7 @@ class Lane:
         if self.is_last_receive(message):
             return True
         attempt, most = message.attempt, self.max_receives
-        # SQS counts the receives of this message only. Those of the messages before it count too.
+        # SQS counts only the receives of this message, but attempts before the parking count too.
         if most is not None and message.earlier_attempts and attempt >= most:
             return True
         most = result.max_attempts or self.rules.max_attempts or most
@@ -186,10 +186,10 @@ class Lane:
 
 
 def _as_one_message(message: Message) -> Message:
-    """Return a message as if each attempt of its job had been a receive of it.
+    """Return a message whose receive count is the number of attempts of its job.
 
-    Backoff policies read the receive count. Attempts in the worker do not raise it, and it begins
-    again when a job was parked.
+    Backoff policies read the receive count. Attempts in the worker do not raise it, and parking a
+    job resets it.
     """
     attributes = {**message.attributes, "ApproximateReceiveCount": str(message.attempt)}
     carried = message.message_attributes

@@ -1,8 +1,8 @@
 """Sends jobs whose backoff is longer than twelve hours to the parking place.
 
-A message is deleted from its own queue only after its copy was accepted. So a crash can leave it
-twice, with one job id, and never loses it. What the parking place refuses stays hidden for twelve
-hours instead, because SQS hides no message for longer.
+A message is deleted from its own queue only after its copy was accepted. So a crash can leave two
+copies, with one job id, but never loses the job. A message that the parking place refuses stays
+hidden for twelve hours instead, the longest time that SQS allows.
 """
 
 from collections.abc import Sequence
@@ -29,21 +29,21 @@ from sqsw.worker.lane import Lane, RetryParking, is_final
 #: bytes that the parking place can add to the attribute of a message
 _ADDED_BYTES = 512
 
-#: bytes of the messages of one call, so they still fit after the parking place has added its part
+#: maximum bytes of the messages of one call, so they still fit with what the parking place adds
 _CALL_BYTES = MAX_MESSAGE_BYTES - 10 * _ADDED_BYTES
 
 _LONGEST = format_duration(MAX_VISIBILITY_TIMEOUT_SECONDS)
 
 
 class ParkedRetries:
-    """The long waits of the jobs of a worker."""
+    """Parks the jobs of a worker whose next attempt is more than twelve hours away."""
 
     def __init__(self, events: EventBus) -> None:
         self._events = events
         self._warned: set[tuple[str, str | None]] = set()
 
     def takes(self, lane: Lane, backoff_seconds: int) -> bool:
-        """Return whether jobs of a lane can wait this long; warn once for each lane if not."""
+        """Return whether jobs of a lane can be parked; if not, warn once for each lane."""
         if lane.parking is not None:
             return True
         if not lane.is_warned_of_long_backoff:
@@ -59,7 +59,8 @@ class ParkedRetries:
         Returns
         -------
         tuple
-            Those that were accepted, those to try again and why, and those that were refused.
+            The messages that were accepted, those to send again and why, and those that were
+            refused.
         """
         parking = lane.parking
         if parking is None:
@@ -72,7 +73,7 @@ class ParkedRetries:
             deliveries = [next(rest) for _ in part]
             try:
                 failures = parking.park_batch(part, lane.client, [*map(_due_of, deliveries)])
-            except Exception as error:  # noqa: BLE001  # nothing is known of this part alone
+            except Exception as error:  # noqa: BLE001  # other parts can still work
                 if _is_closed(error):
                     self._warn_of_refusal(lane, text_of(error))
                     left += deliveries
@@ -133,12 +134,12 @@ def _due_of(delivery: Delivery) -> datetime:
 
 
 def _entry_of(lane: Lane, delivery: Delivery) -> Entry:
-    """Return the copy of a message that continues to count its attempts.
+    """Return the copy of a message, with the number of its attempts so far.
 
     Raises
     ------
     MessageRefused
-        It has an attribute ``Sqsw`` that is not ours.
+        It has an attribute ``Sqsw`` that is not from sqsw.
     """
     message = delivery.message
     metadata = metadata_of(message)

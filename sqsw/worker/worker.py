@@ -75,7 +75,7 @@ class Worker:
     load :
         Finds the functions of jobs in the pool processes. It is pickled.
     companions :
-        Start and stop with the worker. With one of them, there can be no lanes.
+        They start and stop with the worker. If there are any, ``lanes`` can be empty.
     """
 
     def __init__(

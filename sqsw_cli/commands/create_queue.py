@@ -38,7 +38,7 @@ sqsw create-queue --app myapp.tasks:env         # every queue of an app
 sqsw create-queue parked --parking              # for delays of more than 15 minutes
 """
 
-#: Settings that a parking queue cannot have: its jobs have to stay for 14 days.
+#: Options that do not fit a parking queue, which is a standard queue and keeps jobs for 14 days.
 _NOT_OF_PARKING = (
     *("fifo", "dlq", "max_receives", "retention", "delay"),
     *("content_dedup", "high_throughput"),
@@ -90,7 +90,7 @@ _CHANGED = ("created", "updated")
 @click.option(
     "--parking",
     is_flag=True,
-    help="Create a queue where jobs wait for days: retention 14d, no dead-letter queue.",
+    help="Create a parking queue, for long delays: retention 14d, no dead-letter queue.",
 )
 @click.option("--kms", metavar="KEY", help="KMS key ID or alias (key managed by SQS).")
 @click.option(

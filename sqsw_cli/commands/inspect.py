@@ -266,7 +266,7 @@ class _Look:
             show_parked(self.printer, list(parked_jobs(self.env, str(report.url))))
         elif report.parked:
             self.printer.note(
-                f"to see the jobs that no worker holds: sqsw inspect {quote(report.name)} --peek 20"
+                f"to see the jobs that are not hidden: sqsw inspect {quote(report.name)} --peek 20"
             )
 
     def _aged(self, reports: "list[QueueReport]") -> "list[QueueReport]":

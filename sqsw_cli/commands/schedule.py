@@ -20,7 +20,7 @@ from sqsw_cli.output.schedules import show_schedules, show_ticks
 if TYPE_CHECKING:
     from sqsw.sqs_env import SQSEnv
 
-#: how many days a check covers: by default both clock changes of a year, and at most ten years
+#: days that a check covers: by default enough for both clock changes of a year, at most ten years
 _DAYS, _MAX_DAYS = 400, 3_660
 
 EXAMPLES = """
@@ -110,9 +110,9 @@ def check(
     app: Sequence[str],
     no_plugins: bool,
 ) -> None:
-    """Show when a schedule will run, in its time zone, and where the clocks change.
+    """Show when a schedule will run, in its time zone, and mark clock changes.
 
-    A terminal shows the first ticks, those at clock changes, and the last ones.
+    A terminal shows the first ticks, those around clock changes, and the last ones.
     """
     from sqsw.app.schedules import schedule_of
 
@@ -123,15 +123,18 @@ def check(
 
 
 @click.command(
-    "schedule run", cls=Command, examples=RUN_EXAMPLES, short_help="Send a tick of a schedule now"
+    "schedule run",
+    cls=Command,
+    examples=RUN_EXAMPLES,
+    short_help="Send an extra tick of a schedule now",
 )
 @click.argument("name", shell_complete=complete_schedule)
 @app_options
 @click.pass_obj
 def run(invocation: Invocation, name: str, app: Sequence[str], no_plugins: bool) -> None:
-    """Send a tick of a schedule now, in addition to those that its workers send.
+    """Send an extra tick of a schedule now, in addition to those that workers send.
 
-    It waits in the queue behind other ticks of the same schedule.
+    It runs after the ticks of the schedule that are already in the queue.
     """
     from sqsw.app.schedules import send_tick
 
@@ -160,7 +163,7 @@ def _with_schedules(
         if not env.schedules:
             raise SettingsError(
                 "there are no schedules",
-                why=f"neither {' nor '.join([*apps, 'a plugin'])} has any, and the file has none"
+                why=f"neither {' nor '.join([*apps, 'a plugin'])} nor the file has any"
                 if apps
                 else "no app is named or configured, and no plugin has any",
                 next="declare one with @env.periodic(...) or in [schedules.NAME] of sqsw.toml"

@@ -79,13 +79,13 @@ sqsw send cron --raw --from events.jsonl
     "run_at",
     metavar="TIME",
     type=MOMENT,
-    help="Run the job at this time instead: 2026-12-24T08:00+01:00.",
+    help="Run the job at this time, such as 2026-12-24T08:00+01:00.",
 )
 @click.option(
     "--parking",
     metavar="NAME",
     shell_complete=complete_queue,
-    help="Queue where jobs wait that SQS cannot delay so long (that of the app). [SQSW_PARKING]",
+    help="Parking queue, for longer delays (that of the app). [SQSW_PARKING]",
 )
 @click.option(
     "--context",

@@ -360,8 +360,8 @@ def _refuse_nothing(apps: Sequence[str], registrations: Sequence[Any]) -> None:
 def _refuse_no_schedules(env: "SQSEnv") -> None:
     if not env.schedules:
         raise SettingsError(
-            "there are no schedules to run",
-            why="neither the app nor a plugin has any, and the configuration file has none",
+            "there are no schedules",
+            why="neither the app nor a plugin nor the configuration file has any",
             next="declare one with @env.periodic(...) or in [schedules.NAME] of sqsw.toml, or "
             "leave out --schedule-only",
         )

@@ -108,7 +108,7 @@ QUEUE_HINTS = {
     "short_backoff": "set a longer backoff_policy on the queue, its jobs or SQSEnv",
     "long_backoff": "use a backoff of at most 12h; for longer ones, a standard queue needs a "
     "parking queue: sqsw create-queue parked --parking, then SQSW_PARKING=parked",
-    "parking": "check that the parking queue exists, and that the worker may send to it (sqsw "
+    "parking": "check that the parking queue exists, and that the worker can send to it (sqsw "
     "doctor --policy {queue_name} prints a statement)",
     "short_retention": "sqsw create-queue {dead_letter_queue} --retention 14d --update",
     "dead_letters": "grant the worker sqs:SendMessage on it (sqsw doctor --policy {queue_name} "

@@ -175,7 +175,7 @@ def work_options(command: Decorated) -> Decorated:
     return command
 
 
-#: Options that a worker without queues cannot use, and their values if they are not set.
+#: Options that a worker without queues cannot use, and their values when not set.
 _ABOUT_JOBS = {
     "queue": (),
     "processors_from": None,
@@ -189,7 +189,7 @@ _SOURCES = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT, ParameterS
 
 
 def without_conflicts(ctx: click.Context) -> dict[str, Any]:
-    """Return the options. If two exclude each other, the one from the weaker source is not set.
+    """Return the options. If two exclude each other, unset the one from the weaker source.
 
     Raises
     ------

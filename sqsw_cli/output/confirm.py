@@ -33,7 +33,7 @@ def yes_or_no(question: str, refusal: str) -> None:
 
 
 def confirm_lost_jobs(name: str, which: str) -> None:
-    """Ask once more before parked jobs are deleted, because no other queue has a copy of them."""
+    """Ask once more before parked jobs are deleted, because they exist nowhere else."""
     yes_or_no(
         f"{name} is a parking queue: its jobs have not run yet, and no other queue has them. "
         f"Delete {which}?",

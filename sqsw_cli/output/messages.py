@@ -65,7 +65,7 @@ def show_failure(printer: Printer, failure: "Failure") -> None:
 def show_unsent(
     printer: Printer, queue: str, message: "OutgoingMessage", due: datetime | None = None
 ) -> None:
-    """Print a message that was not sent; ``due`` is when it would run, if it would be parked."""
+    """Print a message that was not sent. If it would be parked, ``due`` is when it would run."""
     # A body and attributes from a command's output already say the content type and context.
     is_copied = message.job is not None and message.body is not None
     is_written_here = message.job is not None and "JobName" not in message.attributes

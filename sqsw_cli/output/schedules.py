@@ -71,7 +71,7 @@ def _values(schedule: "Schedule", ticks: Sequence[datetime]) -> dict[str, Any]:
 def show_ticks(
     printer: Printer, schedule: "Schedule", after: datetime, until: datetime, *, shows_all: bool
 ) -> None:
-    """Show the ticks between two moments; on a terminal only some of them, unless all."""
+    """Show the ticks between two moments; on a terminal, only some unless ``shows_all``."""
     from sqsw.app.schedules import ticks_of
 
     ticks = ticks_of(schedule, after, until)
@@ -127,7 +127,7 @@ def _some_of(ticks: "Iterable[Tick]") -> "Iterator[Tick | int]":
 
 
 class _Totals:
-    """What the ticks of a schedule have in common."""
+    """Counts ticks, and finds the shortest and the longest time between them."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -140,7 +140,7 @@ class _Totals:
         for tick in ticks:
             self._count += 1
             if self._last is not None:
-                # Not the difference of the times: in one zone, that ignores a clock change.
+                # Subtracting the datetimes of one zone would ignore a clock change.
                 gap = tick.at.timestamp() - self._last.at.timestamp()
                 shortest, longest = self._gaps or (gap, gap)
                 self._gaps = min(shortest, gap), max(longest, gap)

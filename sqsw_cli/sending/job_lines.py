@@ -26,9 +26,9 @@ class BadLine(SettingsError):
 
 @dataclass(frozen=True)
 class Common:
-    """The settings that options give to every message; those of a line win.
+    """The settings that options give to every message; those of a line take precedence.
 
-    ``now`` is when the command began, so a time in a line is not past because the file is long.
+    ``now`` is when the command started, so times near the end of a long file are not in the past.
     """
 
     job: str | None = None

@@ -1,10 +1,10 @@
-"""Moments that people write, such as ``2026-12-24T08:00+01:00``."""
+"""Read times that people write, such as ``2026-12-24T08:00+01:00``."""
 
 from datetime import UTC, datetime
 
 from sqsw_cli.output.format import brief
 
-#: how many seconds ago a moment can be, because reading the line and the command takes time
+#: how many seconds in the past a time can be, because reading the command line takes time
 _JUST_NOW = 10
 
 
@@ -14,7 +14,7 @@ def read_moment(text: str, now: float) -> datetime:
     Raises
     ------
     ValueError
-        The text is something else, and the error says what.
+        The text is not such a time; the message says why.
     """
     try:
         moment = datetime.fromisoformat(text)

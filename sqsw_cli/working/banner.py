@@ -28,7 +28,7 @@ logger = logging.getLogger("sqsw.worker")
 #: similarity of two names, from 0 to 1, that suggests a typo; emails_dead and emails have 0.7
 _VERY_NEAR = 0.8
 
-#: lines about schedules, at most
+#: maximum lines about schedules
 _SCHEDULES = 10
 
 

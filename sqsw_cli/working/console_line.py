@@ -268,7 +268,7 @@ def _missed_ticks(event: EventDict) -> _News:
     words = f"{event['schedule']}: {words}"
     match event["reason"]:
         case "started":
-            below = "it was due before this worker started; another worker can have sent it"
+            below = "it was due before this worker started; another worker may have sent it"
             return _News("·", None, words, below)
         case "late":
             return _News("!", "yellow", words, "this worker was suspended, or its clock jumped")

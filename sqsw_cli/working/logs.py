@@ -293,7 +293,7 @@ def _console_line(invocation: Invocation) -> Callable[..., str]:
 def _is_news(record: logging.LogRecord) -> bool:
     """Return whether to show a record to people.
 
-    ``job_dead`` and ``job_parked`` repeat the line of the failure.
+    ``job_dead`` and ``job_parked`` repeat the line of the failed job.
     """
     return vars(record).get("event") not in ("job_dead", "job_parked")
 

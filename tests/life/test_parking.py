@@ -160,7 +160,7 @@ def weeks() -> Iterator[Callable[..., Weeks]]:
         each.session.close()
 
 
-def test_jobs_of_forty_days_survive_kills(weeks: Callable[..., Weeks]) -> None:
+def test_jobs_delayed_over_forty_days_survive_kills(weeks: Callable[..., Weeks]) -> None:
     count = int(os.environ.get("SQSW_TEST_PARKED", "1000"))
     run = weeks(kill_chance=0.002)
     rng = random.Random(3)

@@ -123,7 +123,7 @@ def fleet(short_path: Path) -> Iterator[Fleet]:
     fleet.end()
 
 
-def test_five_workers_and_random_kills_do_each_tick_once(fleet: Fleet) -> None:
+def test_five_workers_with_random_kills_run_each_tick_once(fleet: Fleet) -> None:
     seed = os.environ.get("SQSW_TEST_SEED", str(time.time_ns()))
     print(f"SQSW_TEST_SEED={seed}")
     chance = random.Random(seed)
@@ -182,7 +182,7 @@ def test_instants_without_any_worker_are_skipped_and_reported(fleet: Fleet) -> N
     assert {line.last for line in reports} == {START + 410}
 
 
-def test_a_suspended_worker_reports_what_it_was_late_for(fleet: Fleet) -> None:
+def test_a_suspended_worker_reports_the_ticks_that_it_missed(fleet: Fleet) -> None:
     fleet.start()
     fleet.all_tick()
     (process,) = fleet.live.values()
@@ -198,7 +198,7 @@ def test_a_suspended_worker_reports_what_it_was_late_for(fleet: Fleet) -> None:
     assert sent == set(range(START + 410, START + 601, EVERY))
 
 
-def test_a_rolling_deploy_does_each_instant_of_each_name_once(fleet: Fleet) -> None:
+def test_a_rolling_deploy_runs_each_instant_once_for_each_name(fleet: Fleet) -> None:
     """Rename a schedule and change the rule of another, with old and new workers side by side."""
     fleet.start(2, "old")
     fleet.all_tick()

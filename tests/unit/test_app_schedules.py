@@ -113,7 +113,7 @@ def test_an_error_names_the_place_of_the_settings(env: SQSEnv) -> None:
     assert (error.next, error.job) == ("did you mean 'reports.build'?", "reports.biuld")
 
 
-def test_the_job_of_a_plugin_stays_its_job(env: SQSEnv) -> None:
+def test_the_job_of_a_plugin_still_belongs_to_the_plugin(env: SQSEnv) -> None:
     with env.registering_from("plugin acme 1.0"):
         env.processor("acme", "poll")(lambda: None)
     declare_schedules(env, [replace(NIGHTLY, job="acme.poll")])
@@ -121,7 +121,7 @@ def test_the_job_of_a_plugin_stays_its_job(env: SQSEnv) -> None:
     assert sources["cron.fifo", "poll"] == "plugin acme 1.0"
 
 
-def test_the_settings_of_the_processor_hold_for_its_ticks(env: SQSEnv) -> None:
+def test_the_settings_of_the_processor_apply_to_its_ticks(env: SQSEnv) -> None:
     def seen(context: Any, extra: int = 0) -> None: ...
 
     env.processor("reports", "seen", True, "context", max_attempts=3)(seen)

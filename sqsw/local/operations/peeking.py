@@ -48,7 +48,7 @@ def discard(
 ) -> bool:
     """Delete a message by its ID, even if it is hidden; return whether it was deleted.
 
-    Without ``in_flight``, keep a message that a receiver has.
+    Without ``in_flight``, a message that a receiver holds is kept.
     """
     with store.write() as transaction:
         queue = find_queue(transaction, store, params)

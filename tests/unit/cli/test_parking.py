@@ -40,7 +40,7 @@ def test_a_parking_queue_keeps_messages_and_has_a_tag(sqsw: Sqsw) -> None:
     assert queue["action"] == "unchanged"
 
 
-def test_a_person_is_told_how_to_use_a_new_parking_queue(sqsw: Sqsw) -> None:
+def test_a_terminal_shows_how_to_use_a_new_parking_queue(sqsw: Sqsw) -> None:
     code, said = on_terminal(sqsw, "create-queue parked --parking")
     assert code == 0
     assert "SQSW_PARKING=parked sqsw send QUEUE JOB key=value --delay 3d" in said
@@ -202,7 +202,7 @@ def test_a_missing_parking_queue_is_created_with_its_option(sqsw: Sqsw) -> None:
         ("2020-12-24T08:00Z", "'2020-12-24T08:00Z' is in the past, "),
     ],
 )
-def test_a_time_needs_an_offset_and_must_come(sqsw: Sqsw, text: str, why: str) -> None:
+def test_a_time_needs_an_offset_and_cannot_be_in_the_past(sqsw: Sqsw, text: str, why: str) -> None:
     sqsw("create-queue emails")
     ran = sqsw(f"send emails hi --at {text}")
     assert (ran.code, f"why:  {why}" in ran.err) == (2, True)
@@ -359,7 +359,7 @@ def test_on_a_server_only_a_peek_shows_parked_jobs(
         ran = sqsw("inspect parked --json")
         assert [(one["type"], one["parked"]) for one in ran.objects] == [("queue", 1)]
         _, said = on_terminal(sqsw, "inspect parked")
-        assert "to see the jobs that no worker holds: sqsw inspect parked --peek 20" in said
+        assert "to see the jobs that are not hidden: sqsw inspect parked --peek 20" in said
         (oldest,) = (one for one in sqsw("doctor parked --json").objects if "oldest" in one["name"])
         assert (oldest["status"], oldest["detail"]) == ("skip", "age unknown")
 

@@ -152,7 +152,7 @@ def test_an_unknown_name_is_an_error_with_a_suggestion(sqsw: Sqsw, words: str) -
     ],
 )
 @pytest.mark.parametrize("command", ["list", "check nightly", "run nightly"])
-def test_no_schedules_at_all_is_an_error(
+def test_without_schedules_each_command_is_an_error(
     sqsw: Sqsw, words: str, next_step: str, command: str
 ) -> None:
     ran = sqsw(f"schedule {command}{words}")
@@ -493,7 +493,7 @@ def test_schedule_only_sends_ticks_and_runs_no_jobs(sqsw: Sqsw, more: str) -> No
 def test_schedule_only_without_schedules_is_an_error(sqsw: Sqsw) -> None:
     ran = sqsw("work myapp.tasks:env --schedule-only --log-format console")
     assert ran.code == 2
-    assert ran.err.startswith("error: there are no schedules to run\n")
+    assert ran.err.startswith("error: there are no schedules\n")
     assert "or leave out --schedule-only" in ran.err
 
 
@@ -515,14 +515,14 @@ def test_schedule_only_excludes_options_about_jobs(sqsw: Sqsw, option: str) -> N
     assert ran.err.startswith(f"error: --schedule-only and {name} cannot be used together\n")
 
 
-def test_an_option_beats_an_excluded_one_of_the_file(
+def test_an_option_outranks_one_in_the_file_that_it_excludes(
     sqsw: Sqsw, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SQSW_WORK_SCHEDULE_ONLY", "1")
     words = "work myapp.tasks:env --log-format console"
-    assert "there are no schedules to run" in sqsw(words).err
+    assert "there are no schedules" in sqsw(words).err
     (home / "sqsw.toml").write_text('[work]\nqueue = "emails"\nprocesses = 2\n')
-    assert "there are no schedules to run" in sqsw(words).err
+    assert "there are no schedules" in sqsw(words).err
     ran = sqsw(f"{words} -Q nothing")
     assert "no jobs are registered for the queue 'nothing'" in ran.err
     (home / "sqsw.toml").write_text('[work]\nqueue = "nothing"\n')

@@ -1,4 +1,4 @@
-"""Listing and cancelling parked jobs on the embedded SQS."""
+"""Listing and canceling parked jobs on the embedded SQS."""
 
 import threading
 import time
@@ -56,7 +56,7 @@ def test_the_message_id_of_the_send_cancels_the_job(parking: Parking) -> None:
     assert [job.message_id for job in parking.env.parked_jobs()] == [message_ids[0], message_ids[2]]
 
 
-def test_a_renewed_job_is_cancelled_by_its_job_id(parking: Parking) -> None:
+def test_a_renewed_job_is_canceled_by_its_job_id(parking: Parking) -> None:
     message_id = park(parking, 30)
     (job_id,) = job_ids(parking)
     parking.run(parking.lane(), until=parking.now + 15 * DAY)
@@ -66,7 +66,7 @@ def test_a_renewed_job_is_cancelled_by_its_job_id(parking: Parking) -> None:
     assert parking.env.cancel(job_id) is True
 
 
-def test_a_job_that_was_sent_is_not_cancelled(parking: Parking) -> None:
+def test_a_job_that_was_sent_is_not_canceled(parking: Parking) -> None:
     park(parking)
     (job_id,) = job_ids(parking)
     parking.run(parking.lane(), until=parking.now + 4 * DAY)
@@ -74,7 +74,7 @@ def test_a_job_that_was_sent_is_not_cancelled(parking: Parking) -> None:
     assert parking.counts(parking.jobs) == 1
 
 
-def test_both_copies_of_a_job_are_cancelled(parking: Parking) -> None:
+def test_both_copies_of_a_job_are_canceled(parking: Parking) -> None:
     park(parking)
     (message,) = list(parking.queue.peek(hidden=True) or ())
     copied = {"MessageBody": message.body, "MessageAttributes": dict(message.message_attributes)}
@@ -83,7 +83,7 @@ def test_both_copies_of_a_job_are_cancelled(parking: Parking) -> None:
     assert job_ids(parking) == []
 
 
-def test_a_due_job_that_no_worker_has_is_cancelled_at_once(
+def test_a_due_job_that_no_worker_has_is_canceled_at_once(
     parking: Parking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     park(parking)
@@ -107,7 +107,7 @@ def test_a_worker_that_sends_the_job_meanwhile_wins(
     assert parking.env.cancel(job_id) is False
 
 
-def test_a_due_job_that_stays_with_its_worker_is_cancelled_in_the_end(
+def test_a_due_job_that_stays_with_its_worker_is_canceled_in_the_end(
     parking: Parking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     park(parking)
@@ -129,9 +129,9 @@ def test_cancel_and_workers_never_both_have_a_job(parking: Parking) -> None:
     parking.clock.advance(seconds=1_001)
     worker = threading.Thread(target=_drain, args=(lane.step,))
     worker.start()
-    cancelled = sum(parking.env.cancel(job_id) for job_id in reversed(ids))
+    canceled = sum(parking.env.cancel(job_id) for job_id in reversed(ids))
     worker.join()
-    assert cancelled + parking.counts(parking.jobs) == 100
+    assert canceled + parking.counts(parking.jobs) == 100
     assert parking.counts(parking.queue) == 0
 
 
@@ -163,7 +163,7 @@ def test_arguments_that_cannot_be_read_are_unknown(parking: Parking, body: str) 
     assert parking.env.cancel("j") is True
 
 
-def test_a_raw_message_can_be_parked_and_cancelled(parking: Parking) -> None:
+def test_a_raw_message_can_be_parked_and_canceled(parking: Parking) -> None:
     raw = parking.env.queue("raw", RawQueue)
     create_standard_queue(parking.env, "raw")
     message_id = str(raw.add_raw_job("x", delay_seconds=200_000))
@@ -187,7 +187,7 @@ def test_a_missing_parking_queue_is_an_error(parking: Parking) -> None:
     assert caught.value.reason == "parking"
 
 
-def test_a_queue_of_aws_refuses_and_names_what_can(parking: Parking) -> None:
+def test_a_parking_queue_on_aws_names_a_place_that_can_cancel(parking: Parking) -> None:
     place = SQSEnv(region="eu-west-1", parking="parked").parking_place
     assert isinstance(place, QueueParking)
     with pytest.raises(SettingsError) as caught:

@@ -97,7 +97,7 @@ def test_delays_out_of_range_are_refused(given: object) -> None:
     assert caught.value.why == "a job can be delayed by 0 seconds to 366 days"
 
 
-def test_a_time_beyond_366_days_is_refused() -> None:
+def test_a_time_more_than_366_days_away_is_refused() -> None:
     for given in (NOW + timedelta(days=366, seconds=1), datetime.max.replace(tzinfo=UTC)):
         with pytest.raises(MessageRefused, match="too long"):
             delay(run_at=given)

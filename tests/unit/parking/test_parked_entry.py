@@ -141,7 +141,7 @@ def test_a_job_without_a_job_id_gets_one_that_lasts() -> None:
     assert metadata_of(as_message(sent)).job_id == "m-1"
 
 
-def test_metadata_without_room_are_refused() -> None:
+def test_metadata_without_room_is_refused() -> None:
     given = entry()
     long = json.dumps({"id": "job-1", "new": "x" * 4_060})
     given["MessageAttributes"][SQSW]["StringValue"] = long

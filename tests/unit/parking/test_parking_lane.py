@@ -422,7 +422,7 @@ def test_odd_values_of_a_parked_job_are_kept_or_replaced(parking: Parking) -> No
     assert message.deduplication_id == job_id_of(message)
 
 
-def test_a_malformed_name_of_a_queue_of_the_environment_is_no_destination(
+def test_a_malformed_name_of_a_queue_of_the_environment_is_not_a_destination(
     parking: Parking,
 ) -> None:
     parking.env.job_queue("arn:nonsense")
@@ -437,7 +437,7 @@ def test_a_malformed_name_of_a_queue_of_the_environment_is_no_destination(
 def test_the_start_checks_the_parking_queue(parking: Parking) -> None:
     parking.lane().check()
     parking.queue.set_attributes({"MessageRetentionPeriod": "345600"})
-    with pytest.raises(SettingsError, match="'parked' keeps messages 4d only"):
+    with pytest.raises(SettingsError, match="'parked' keeps messages for only 4d"):
         parking.lane().check()
     parking.queue.set_attributes({"MessageRetentionPeriod": "1209600"})
     policy = {"deadLetterTargetArn": parking.env.get_queue_arn("jobs"), "maxReceiveCount": 5}
@@ -518,7 +518,7 @@ def test_the_stop_is_in_time_if_sqs_hangs(parking: Parking, hanging: str) -> Non
     wait_for(lambda: all(each.name != "sqsw-parking" for each in threading.enumerate()))
 
 
-def test_what_a_receive_brings_after_the_end_is_returned(parking: Parking) -> None:
+def test_messages_received_after_the_end_are_returned(parking: Parking) -> None:
     park(parking, 3)
     parking.clock.advance(days=1)
     lane = parking.lane()

@@ -129,7 +129,7 @@ def test_an_existing_queue_can_become_the_parking_queue() -> None:
     lane.check()
 
 
-def test_whoever_creates_the_queues_of_an_app_creates_a_parking_queue() -> None:
+def test_creating_the_queues_of_an_app_creates_its_parking_queue() -> None:
     env = SQSEnv(MemorySession(), parking="parked")
     reports = create_missing_queues(
         env, ["parked", "jobs"], {"parked": QueueSettings(attributes={"VisibilityTimeout": "45"})}

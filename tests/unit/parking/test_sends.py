@@ -194,7 +194,7 @@ def test_a_job_without_room_for_its_due_time_is_refused(parking: Parking) -> Non
     assert parking.counts(parking.queue) == 1
 
 
-def test_a_job_with_an_own_attribute_of_our_name_is_refused(parking: Parking) -> None:
+def test_a_job_with_its_own_sqsw_attribute_is_refused(parking: Parking) -> None:
     class Own:
         def before_send(self, message: OutgoingEntry) -> None:
             message.set_attribute(SQSW, "mine")

@@ -610,4 +610,4 @@ def test_the_thread_survives_a_step_that_fails(
     ticker.start()
     wait_until(lambda: len(failures) > 2, 10, "the next step")
     ticker.stop(lease_time() + 5)
-    assert "the ticks that are due could not be sent" in caplog.text
+    assert "cannot send the ticks that are due" in caplog.text

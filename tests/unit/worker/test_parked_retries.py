@@ -611,7 +611,7 @@ def test_the_horizon_counts_long_waits_if_jobs_are_parked(env: SQSEnv) -> None:
     assert planned.horizon.until("dead") == "for 31d, then dead"
 
 
-def test_twelve_hours_are_hidden_as_before() -> None:
+def test_a_backoff_of_twelve_hours_needs_no_parking() -> None:
     env = new_env(place := Place())
 
     @env.processor("orders", "ship", backoff_policy=ConstantBackoff(43_200))

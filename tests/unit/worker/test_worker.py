@@ -204,7 +204,7 @@ class NotedCompanion:
         self.calls.append("stop")
 
 
-def test_a_companion_works_until_the_worker_drains_also_without_queues() -> None:
+def test_a_companion_works_until_the_worker_drains_even_without_queues() -> None:
     companion = NotedCompanion()
     events, told = recorder(Pulse)
     worker = Worker([], events=events, companions=[companion])

@@ -159,7 +159,7 @@ def say(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
             TickMissed("nightly", "cron.fifo", AT, AT, 1, "started"),
             [
                 "· nightly: did not send the tick of 2026-10-25T01:00:00Z",
-                "           it was due before this worker started; another worker can have sent …",
+                "           it was due before this worker started; another worker may have sent …",
             ],
         ),
         (
