@@ -96,9 +96,9 @@ def _timestamp(run_at: datetime) -> float:
 def _out_of_range(seconds: float, *, can_park: bool) -> MessageRefused:
     most = f"{MAX_DELAY.days} days" if can_park else f"{MAX_DELAY_SECONDS} seconds"
     return MessageRefused(
-        f"a delay of {seconds} seconds is too long"
+        f"a delay of {format_duration(ceil(seconds))} is too long"
         if seconds > 0
-        else f"a delay of {seconds} seconds is in the past",
+        else f"a delay of {seconds:g} seconds is in the past",
         why=f"a job can be delayed by 0 seconds to {most}",
     )
 

@@ -12,6 +12,7 @@ from sqsw.core.contracts import WallClock
 from sqsw.core.errors import (
     ContentTypeRefused,
     DecodeError,
+    MessageRefused,
     QueueNotFound,
     SettingsError,
     SQSError,
@@ -46,7 +47,16 @@ class QueueParking:
         self._clock = clock
 
     def check(self, entry: Entry, destination: QueueClient, due: datetime) -> None:
-        """Refuse a job whose message has no room for its due time and its queue."""
+        """Refuse a job that has no room for its due time and queue, or is for the parking queue.
+
+        Workers of the parking queue would run its jobs before they are due.
+        """
+        if destination.sqs_name == self.client.sqs_name:
+            raise MessageRefused(
+                f"{destination.name!r} cannot be the parking queue of its own jobs",
+                why="its workers would run the jobs before they are due",
+                next="name a queue that has no jobs: create_parking_queue(env, 'parked')",
+            )
         parked_entry(entry, destination, due, self._clock())
 
     def park(self, entry: Entry, destination: QueueClient, due: datetime) -> str:

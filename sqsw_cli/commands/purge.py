@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sqsw.core.errors import SettingsError
 from sqsw.core.wording import counted
 from sqsw_cli.command import Command
 from sqsw_cli.completing.values import complete_queue
@@ -67,6 +68,12 @@ def purge(
     selection = selection_of(jobs, filters, older_than, ids, limit)
     with opened(invocation) as env:
         report = describe_queue(env, queue)
+        if selection and report.parked is not None:
+            raise SettingsError(
+                f"cannot select messages of the parking queue {report.name!r}",
+                why="its jobs are hidden until they are due, so they cannot be received now",
+                next="leave out the selection to delete all of them",
+            )
         # Only the embedded SQS counts exactly.
         if not (dry_run or yes or selection or report.total) and is_local(env):
             _show_purged(invocation.printer, env, report, "unchanged")
@@ -102,8 +109,7 @@ def _confirm_purge(report: "QueueReport", selection: "Selection") -> None:
         else f"purge deletes the matching messages from {report.name!r} and needs confirmation",
     )
     if report.parked is not None:
-        lost = "the matching jobs" if selection else f"about {counted(report.parked, 'job')}"
-        confirm_lost_jobs(report.name, lost)
+        confirm_lost_jobs(report.name, f"about {counted(report.parked, 'job')}")
 
 
 def _purge_all(

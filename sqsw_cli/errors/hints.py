@@ -68,7 +68,7 @@ HINTS: Mapping[tuple[type[SQSError], str | None], str] = {
     (MessageRefused, "needs_deduplication_id"): "add --dedup-id ID, or deduplicate by body: sqsw "
     "create-queue {queue} --content-dedup --update",
     (MessageRefused, "needs_parking"): "park it: sqsw create-queue parked --parking, then "
-    "--parking parked, SQSW_PARKING=parked, or SQSEnv(parking='parked')",
+    "--parking parked here, and SQSW_PARKING=parked or SQSEnv(parking='parked') for the workers",
     (RedriveError, "failed"): _WHERE_TO,
     (RedriveError, "no_target"): _WHERE_TO,
     (RedriveError, "not_dead_letters"): "its dead-letter queue is {dead_letter_queue}: "

@@ -151,8 +151,8 @@ def test_without_a_parking_queue_the_error_says_how_to_get_one(sqsw: Sqsw) -> No
     assert ran.err.splitlines() == [
         "error: a delay of 3d is too long",
         "  why:  SQS delays a message by 0 to 900 seconds",
-        "  next: park it: sqsw create-queue parked --parking, then --parking parked, "
-        "SQSW_PARKING=parked, or SQSEnv(parking='parked')",
+        "  next: park it: sqsw create-queue parked --parking, then --parking parked "
+        "here, and SQSW_PARKING=parked or SQSEnv(parking='parked') for the workers",
     ]
 
 
@@ -365,6 +365,13 @@ def test_on_a_server_only_a_peek_shows_parked_jobs(
 
 
 # -- purge and delete-queue -----------------------------------------------------------------------
+
+
+def test_parked_jobs_cannot_be_selected_for_a_purge(sqsw: Sqsw) -> None:
+    sqsw("create-queue parked --parking")
+    ran = sqsw("purge parked --job hi --yes")
+    assert ran.code == 2
+    assert "error: cannot select messages of the parking queue 'parked'" in ran.err
 
 
 @pytest.mark.parametrize("command", ["purge", "delete-queue"])

@@ -301,3 +301,10 @@ def test_a_parking_queue_cannot_list_or_cancel_jobs_on_aws() -> None:
         place.cancel("j")
     with pytest.raises(SettingsError, match="cannot list the jobs of the parking queue 'parked'"):
         list(place.list())
+
+
+def test_a_queue_of_jobs_is_not_its_own_parking_queue(parking: Parking) -> None:
+    place = SQSEnv(parking.env.session, parking="jobs").parking_place
+    assert place is not None
+    with pytest.raises(MessageRefused, match="the parking queue of its own jobs"):
+        place.check({"MessageBody": "x"}, parking.jobs.client, parking.now + DAY)
