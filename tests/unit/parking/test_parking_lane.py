@@ -323,7 +323,7 @@ def test_jobs_hop_after_sqs_refused_a_receive(parking: Parking) -> None:
         "ReceiveMessage",
         "SendMessageBatch",
         "DeleteMessageBatch",
-        "GetQueueAttributes",  # it is not crowded any more
+        "GetQueueAttributes",  # it is no longer crowded
     ]
     parking.clock.advance(seconds=900)
     lane.step()

@@ -1,4 +1,4 @@
-"""The instants of rules, also when the clocks change."""
+"""The instants of rules, including those around clock changes."""
 
 import random
 import sys

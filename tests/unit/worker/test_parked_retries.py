@@ -188,12 +188,12 @@ def test_a_job_can_ask_for_a_retry_in_days(env: SQSEnv, kind: str, way: str) -> 
     function = retry_in_three_days_async if kind == "loop" else retry_in_three_days
     executor: Literal["auto", "process"] = "process" if kind == "process" else "auto"
     env.queue("orders").connect_processor("ship", function, executor=executor)
-    told = heard(env, JobRetry, JobParked, MessageReturned, AckFailed, QueueWarning)
+    published = heard(env, JobRetry, JobParked, MessageReturned, AckFailed, QueueWarning)
     env.add_job("orders", "ship", _job_id="order-7")
     begin = env.wall_clock()
     RUNS[way](env)
 
-    retry, parked = told
+    retry, parked = published
     assert (type(retry), retry.hidden_seconds) == (JobRetry, 3 * DAY)
     assert (type(parked), parked.job_id, parked.job_name) == (JobParked, "order-7", "ship")
     assert count(env, "orders") == 0
@@ -288,7 +288,7 @@ def test_a_parked_job_can_give_up_later(env: SQSEnv) -> None:
 
 
 def test_a_job_is_not_parked_after_its_last_attempt_if_sqs_moves_it() -> None:
-    # Its attempts are used up, but the worker may not send it to the dead-letter queue.
+    # Its attempts are used up, but the worker cannot send it to the dead-letter queue.
     env = new_env()
     runs: list[int] = []
 
@@ -402,7 +402,7 @@ def test_a_refused_job_comes_back_after_twelve_hours_with_a_warning(
     answer: list[EntryFailure] | Exception, way: str
 ) -> None:
     env = new_env(place := Place(answer))
-    told = heard(env, QueueWarning, JobParked, MessageReturned, AckFailed, JobFailed)
+    published = heard(env, QueueWarning, JobParked, MessageReturned, AckFailed, JobFailed)
 
     @env.processor("orders", "ship", backoff_policy=ConstantBackoff(DAY))
     def ship() -> None:
@@ -410,7 +410,7 @@ def test_a_refused_job_comes_back_after_twelve_hours_with_a_warning(
 
     ship.delay()
     RUNS[way](env)
-    failed, warning, returned = told
+    failed, warning, returned = published
     assert failed.hidden_seconds == DAY
     assert (warning.queue_name, warning.reason) == ("orders", "parking")
     assert "comes back after 12h" in warning.text
@@ -426,7 +426,7 @@ def test_a_refused_job_comes_back_after_twelve_hours_with_a_warning(
 
 def test_a_refusal_is_reported_once_for_a_queue() -> None:
     env = new_env(Place([refused()], [refused()], [refused()]))
-    told = heard(env, QueueWarning)
+    published = heard(env, QueueWarning)
 
     @env.processor("orders", "ship", backoff_policy=ConstantBackoff(DAY))
     def ship() -> None:
@@ -435,7 +435,7 @@ def test_a_refusal_is_reported_once_for_a_queue() -> None:
     for _ in range(3):
         ship.delay()
     run_worker(env)
-    assert [event.reason for event in told] == ["parking"]
+    assert [event.reason for event in published] == ["parking"]
 
 
 def test_only_the_refused_job_of_a_batch_comes_back() -> None:
@@ -468,7 +468,7 @@ def test_a_call_that_can_succeed_later_is_repeated(
     answer: list[EntryFailure] | Exception, way: str
 ) -> None:
     env = new_env(place := Place(answer))
-    told = heard(env, QueueWarning, AckFailed, MessageReturned)
+    published = heard(env, QueueWarning, AckFailed, MessageReturned)
 
     @env.processor("orders", "ship", backoff_policy=ConstantBackoff(DAY))
     def ship() -> None:
@@ -478,13 +478,13 @@ def test_a_call_that_can_succeed_later_is_repeated(
     RUNS[way](env)
     assert (place.calls, len(place.parked)) == (2, 1)
     assert count(env, "orders") == 0
-    assert told == []
+    assert published == []
 
 
 @pytest.mark.parametrize("number", [9, 10])
 def test_a_message_needs_room_for_the_attribute(env: SQSEnv, number: int) -> None:
     queue = env.queue("orders", RawQueue)
-    told = heard(env, QueueWarning)
+    published = heard(env, QueueWarning)
 
     @queue.raw_processor()
     def ship(message: Message) -> None:
@@ -495,14 +495,14 @@ def test_a_message_needs_room_for_the_attribute(env: SQSEnv, number: int) -> Non
     queue.client.send({"MessageBody": "order", "MessageAttributes": attributes})
     run_worker(env)
     has_room = number < 10
-    assert [event.reason for event in told] == ([] if has_room else ["parking"])
+    assert [event.reason for event in published] == ([] if has_room else ["parking"])
     assert count(env, "parked") == has_room
     assert count(env, "orders") == (not has_room)
 
 
 def test_a_message_needs_room_for_its_size(env: SQSEnv) -> None:
     queue = env.queue("orders", RawQueue)
-    told = heard(env, QueueWarning)
+    published = heard(env, QueueWarning)
 
     @queue.raw_processor()
     def ship(message: Message) -> None:
@@ -512,7 +512,7 @@ def test_a_message_needs_room_for_its_size(env: SQSEnv) -> None:
     for _ in range(3):  # together, they do not fit into one call
         queue.client.send({"MessageBody": "x" * (MAX_MESSAGE_BYTES // 2 - 300)})
     run_worker(env)
-    assert [event.reason for event in told] == ["parking"]
+    assert [event.reason for event in published] == ["parking"]
     assert count(env, "parked") == 3
     assert count(env, "orders") == 1
 
@@ -520,7 +520,7 @@ def test_a_message_needs_room_for_its_size(env: SQSEnv) -> None:
 @pytest.mark.parametrize("text", ["theirs", "[]", '{"id": 7}'])
 def test_an_attribute_that_is_not_ours_is_kept(env: SQSEnv, text: str) -> None:
     queue = env.queue("orders", RawQueue)
-    told = heard(env, QueueWarning)
+    published = heard(env, QueueWarning)
 
     @queue.raw_processor()
     def ship(message: Message) -> None:
@@ -529,7 +529,7 @@ def test_an_attribute_that_is_not_ours_is_kept(env: SQSEnv, text: str) -> None:
     attributes = {SQSW: {"DataType": "String", "StringValue": text}}
     queue.client.send({"MessageBody": "order", "MessageAttributes": attributes})
     run_worker(env)
-    assert [event.reason for event in told] == ["parking"]
+    assert [event.reason for event in published] == ["parking"]
     env.clients.session.clock.advance(seconds=DAY / 2)
     (left,) = messages(env, "orders")
     assert left.string_attribute(SQSW) == text
@@ -569,7 +569,7 @@ def test_without_parking_a_long_wait_is_shortened_with_one_warning(
     create = create_fifo_queue if suffix else create_standard_queue
     create(env, f"dead_bills{suffix}")
     create(env, name, redrive_policy=env.redrive_policy(f"dead_bills{suffix}", 12))
-    told = heard(env, QueueWarning, JobFailed, RetriesPlanned, JobParked)
+    published = heard(env, QueueWarning, JobFailed, RetriesPlanned, JobParked)
     policy = ConstantBackoff(3 * DAY)
 
     @env.processor(name, "pay", backoff_policy=policy if is_known else None)
@@ -584,18 +584,18 @@ def test_without_parking_a_long_wait_is_shortened_with_one_warning(
         fifo = {"_deduplication_id": "2", "_group_id": "h"}
     pay.delay(**fifo)
     run_worker(env, queue=name)
-    warnings = [event for event in told if isinstance(event, QueueWarning)]
+    warnings = [event for event in published if isinstance(event, QueueWarning)]
     (warning,) = [event for event in warnings if event.reason == "long_backoff"]
     assert "a backoff of 3d is shortened to 12h" in warning.text
     assert ("FIFO" in warning.text) == bool(suffix)
-    planned = next(event for event in told if isinstance(event, RetriesPlanned))
+    planned = next(event for event in published if isinstance(event, RetriesPlanned))
     assert (planned.horizon.seconds == 11 * 43_200) == is_known
-    failures = [event for event in told if isinstance(event, JobFailed)]
+    failures = [event for event in published if isinstance(event, JobFailed)]
     assert len(failures) == (2 if is_known else 0)
     assert all(each.hidden_seconds <= 43_200 for each in failures)
     seconds = env.queue(name).client.seconds_until_due()
     assert seconds == pytest.approx(43_195, abs=10)
-    assert not [event for event in told if isinstance(event, JobParked)]
+    assert not [event for event in published if isinstance(event, JobParked)]
 
 
 def test_the_horizon_counts_long_waits_if_jobs_are_parked(env: SQSEnv) -> None:
@@ -605,9 +605,9 @@ def test_the_horizon_counts_long_waits_if_jobs_are_parked(env: SQSEnv) -> None:
     env.backoff_policy = ConstantBackoff(DAY)
     assert env.retry_horizon("unknown", 3).seconds == 2 * DAY
     assert env.retry_horizon("unknown.fifo", 3).seconds == DAY
-    told = heard(env, RetriesPlanned, QueueWarning)
+    published = heard(env, RetriesPlanned, QueueWarning)
     run_worker(env)
-    (planned,) = told
+    (planned,) = published
     assert planned.horizon.until("dead") == "for 31d, then dead"
 
 
