@@ -1,5 +1,6 @@
 """Show schedules and their ticks."""
 
+import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
@@ -8,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 from sqsw.core.wording import counted, format_duration
 from sqsw_cli.output.format import rfc3339, thousands
 from sqsw_cli.output.printer import Column, Printer
+from sqsw_cli.terminal import columns_of
 
 if TYPE_CHECKING:
     from sqsw.app.schedules import Tick
     from sqsw.schedule.schedule import Schedule
 
-#: ticks in a list of schedules
-_NEXT = 3
+#: ticks in a list of schedules, and the width of a terminal that shows more than one of them
+_NEXT, _WIDE = 3, 120
 
 #: ticks that a terminal shows: at the beginning, and on each side of a clock change
 _FIRST, _AROUND = 5, 2
@@ -24,15 +26,17 @@ def show_schedules(printer: Printer, schedules: "Sequence[Schedule]", now: datet
     """Show schedules with their next ticks after a moment."""
     found = [(one, one.upcoming(now, _NEXT)) for one in schedules]
     if printer.terminal:
+        is_wide = (columns_of(sys.stdout) or 0) >= _WIDE
         columns = [
             Column("schedule", least=12),
             Column("rule", least=12),
             Column("zone", least=8),
             Column("queue", least=12),
             Column("job", least=12),
-            Column("next", cut=True),
+            Column("next", cut=is_wide, keep=True),
         ]
-        printer.table(columns, [_row(one, ticks) for one, ticks in found])
+        shown = _NEXT if is_wide else 1
+        printer.table(columns, [_row(one, ticks[:shown]) for one, ticks in found])
         return
     for one, ticks in found:
         if printer.as_json:

@@ -81,6 +81,7 @@ def test_the_list_in_a_pipe_and_on_a_terminal(sqsw: Sqsw) -> None:
     assert re.search(r"nightly +\d{4}-\d\d-\d\d 03:00 \+0[12]:00 · ", nightly)
     _, narrow = on_terminal(sqsw, "schedule list myapp.periodic:env", columns=80)
     assert all(len(line) <= 80 for line in narrow.splitlines())
+    assert re.search(r" \d{4}-\d\d-\d\d 03:00 \+0[12]:00$", narrow.splitlines()[2])
 
 
 def test_a_check_has_every_tick_and_marks_clock_changes(sqsw: Sqsw) -> None:
