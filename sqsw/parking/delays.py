@@ -95,10 +95,10 @@ def _timestamp(run_at: datetime) -> float:
 
 def _out_of_range(seconds: float, *, can_park: bool) -> MessageRefused:
     most = f"{MAX_DELAY.days} days" if can_park else f"{MAX_DELAY_SECONDS} seconds"
+    is_span = 0 < seconds < inf
+    shown = format_duration(ceil(seconds)) if is_span else f"{seconds:g} seconds"
     return MessageRefused(
-        f"a delay of {format_duration(ceil(seconds))} is too long"
-        if seconds > 0
-        else f"a delay of {seconds:g} seconds is in the past",
+        f"a delay of {shown} is too long" if seconds > 0 else f"a delay of {shown} is in the past",
         why=f"a job can be delayed by 0 seconds to {most}",
     )
 
