@@ -123,8 +123,9 @@ def test_several_processes_share_one_block(sqsw: Sqsw) -> None:
         terminal.wait_until(lambda: row(terminal).get("done") == "3")
         assert is_said(terminal)
         # Processes format their lines for a terminal, although they write to a pipe.
-        done = [line for line in terminal.lines if " ✓ emails wait " in line]
-        assert [len(line) for line in done] == [100, 100]
+        terminal.wait_until(  # the terminal can have read a part of a line
+            lambda: [len(line) for line in terminal.lines if " ✓ emails wait " in line] == [100] * 2
+        )
         assert "\x1b[32m✓\x1b[0m".encode() in terminal.written
         terminal.press("\x1a")
         terminal.wait_until(lambda: terminal.block()[-1].startswith("quiet: 0 jobs running"))
